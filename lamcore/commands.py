@@ -1,0 +1,260 @@
+"""Train, resume, evaluate, predict: read from top to bottom this tells a run.
+
+cli -> config composed -> `train` or `start` -> `_run`: data, vocabulary, model, rehearsal, fit, scores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from datasets import Dataset
+
+import lamcore
+from lamcore import tokenizer as tokenizers
+from lamcore.data import Data, vocabulary
+from lamcore.errors import DAMAGED, INTERRUPTED, LamcoreError, unknown
+from lamcore.kinds import Answer, Decoding, Recipe, records_of
+from lamcore.make import make, plain
+from lamcore.model import ModelParts, TrainedModel, load_model
+from lamcore.plugins import Registry, load_plugins
+from lamcore.prepare import cache_folder, prepare
+from lamcore.run import Run
+from lamcore.scores import Scores, scored
+from lamcore.store import commit, dumps, locked, write
+
+
+def train(*overrides: str, folder: str | Path | None = None) -> Run:
+    """Train as `lam train OVERRIDES` does; return the finished run, with `.folder` and `.scores`."""
+    from lamcore import config  # Hydra is for composing only
+
+    registry = load_plugins()
+    made = config.composed(registry, overrides)
+    return start(registry, made.values, made.written, made.origins, Path(folder or made.folder))
+
+
+def load(folder: str | Path, device: str = "auto") -> TrainedModel:
+    """Return the model of a run's or a model's folder: `load("runs/x").predict(["Turn on the light"])`."""
+    return load_model(Path(folder), load_plugins(), choose_device(device))
+
+
+def start(
+    registry: Registry,
+    values: Mapping[str, Any],
+    written: Mapping[str, Any],
+    origins: Mapping[str, str],
+    folder: Path,
+) -> Run:
+    """Start a run in a new folder; `written` is the config as it is kept, environment interpolations and all."""
+    recipe = make(Recipe, values, find=registry.find)
+    run = Run(folder, recipe, registry, choose_device(recipe.device))
+    with locked(folder):
+        if (folder / "config.yaml").exists():
+            raise LamcoreError(f"{folder} holds a run already. Go on with it by: lam resume {folder}")
+        write(folder / "config.yaml", yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True))
+        write(folder / "provenance.json", dumps(dict(origins)))
+        write(folder / "environment.json", dumps(environment(registry)))
+        return _run(run, registry)
+
+
+def resume(registry: Registry, folder: Path) -> Run:
+    """Go on with an interrupted run; of a finished one only what is missing is made."""
+    recipe = make(Recipe, read_config(folder), find=registry.find)
+    run = Run(folder, recipe, registry, choose_device(recipe.device))
+    with locked(folder):
+        return _run(run, registry)
+
+
+def _run(run: Run, registry: Registry) -> Run:
+    """Tell a run: the data's journey from source to scores."""
+    error: BaseException | None = None
+    try:
+        run.notify("on_start")
+        _prepare(run)
+        _build(run)
+        _rehearse(run)
+        with run.interruptible():
+            torch.manual_seed(run.seed)
+            run.recipe.trainer.fit(run, run.model, run.data)
+        if run.stopped == "interrupted":
+            raise LamcoreError(f"Interrupted. Go on with: lam resume {run.folder}", INTERRUPTED)
+        if not (run.folder / "model").is_dir():
+            facts = {"name": run.recipe.name, "versions": environment(registry)}
+            run.trained.save(run.folder / "model", registry, _card(run, registry), facts)
+        _evaluate(run)
+    except BaseException as caught:
+        error = caught
+        raise
+    finally:
+        run.notify("on_finish", error=error)
+    return run
+
+
+def _prepare(run: Run) -> None:
+    """Read the source and apply the preprocessors, or open what an earlier run left in the cache."""
+    cache = cache_folder(run.recipe.cache, run.folder)
+    prepared = prepare(run.recipe, cache)
+    overlap = {split: len(rows) for split, rows in prepared.overlap.items()}
+    write(run.folder / "preparation.json", dumps({"steps": prepared.report, "overlap": overlap}))
+    run.data = Data(run.recipe, prepared, cache)
+    run.notify("on_data", data=run.data)
+
+
+def _build(run: Run) -> None:
+    """Learn the vocabulary, or read what an earlier start of this run learnt, and build the model."""
+    folder, recipe, train = run.folder / "vocabulary", run.recipe, run.data.ready["train"]
+    if not folder.is_dir():
+        tokenizer, labels = vocabulary(recipe, train)
+        files = {"labels.json": dumps(labels), "columns.json": dumps(list(tokenizer)), **tokenizers.files_of(tokenizer)}
+        commit(folder, lambda into: [(into / name).write_text(text, encoding="utf-8") for name, text in files.items()])
+    tokenizer = tokenizers.read(folder, json.loads((folder / "columns.json").read_text(encoding="utf-8")))
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    parts = ModelParts(recipe.architecture, recipe.preprocessors, recipe.decoding)
+    filled = {*recipe.architecture.answers, *recipe.architecture.labels} & {*train.column_names}
+    empty = {name: type(train[0][name])() for name in sorted(filled)}
+    torch.manual_seed(run.seed)
+    run.trained = TrainedModel(parts, tokenizer, labels, empty, run.device).build()
+    run.data.bind(run.model, tokenizer, labels)
+    run.notify("on_model", model=run.model)
+
+
+def _rehearse(run: Run) -> None:
+    """Try the largest batch forward and backward, and a few held-out records all the way up to the metrics.
+
+    Out of memory or a misspelt monitor then costs a second and not a night.
+    """
+    losses, counts = run.model(run.trained.on(run.data.largest_batch(run.recipe.trainer.batch_tokens)))
+    (losses.sum() / counts.sum()).backward()
+    run.model.zero_grad(set_to_none=True)
+    rows = run.data.raw.get("validation", run.data.raw["train"])
+    records = rows.select(range(min(4, len(rows)))).to_list()
+    answers = run.trained.predict(records, dataclasses.replace(run.recipe.decoding, max_length=8))
+    known = {"loss", *scored(run.recipe.metrics, answers, records, resamples=0)}
+    if run.monitor not in known:
+        raise unknown("score to monitor", run.monitor, known)
+
+
+def _evaluate(run: Run) -> None:
+    """Score every held-out split and keep what was answered."""
+    for split in run.data.raw:
+        if split != "train":
+            scores, answers = run.score(split)
+            run.scores |= {split: scores, **_unseen(run, split, answers)}
+            write(run.folder / f"predictions-{split}.jsonl", "".join(_lines(run.data.raw[split], answers)))
+            write(run.folder / "scores.json", dumps(run.scores))
+            run.notify("on_evaluate", step=run.best[0] if run.best else 0, split=split, scores=scores)
+
+
+def _unseen(run: Run, split: str, answers: list[Answer]) -> dict[str, Scores]:
+    """Return the scores without the rows whose input stands in train, where there are such rows."""
+    seen = set(run.data.overlap.get(split, []))
+    kept = [row for row in range(len(answers)) if row not in seen]
+    if not seen or not kept:
+        return {}
+    records = run.data.raw[split].select(kept).to_list()
+    return {f"{split} without {len(seen)} seen": scored(run.recipe.metrics, [answers[row] for row in kept], records)}
+
+
+def _lines(rows: Dataset, answers: list[Answer]) -> Iterator[str]:
+    for answer, record in zip(answers, records_of(rows), strict=True):
+        shown = {"id": record["id"], "input": record.get("input"), "reference": record.get("target"), "answer": answer}
+        yield json.dumps(shown, ensure_ascii=False, default=repr) + "\n"
+
+
+def evaluate(registry: Registry, folder: Path, decoding: Mapping[str, Any]) -> Run:
+    """Score a finished run's held-out splits again; with decoding settings of its own nothing is written."""
+    recipe = make(Recipe, read_config(folder), find=registry.find)
+    run = Run(folder, recipe, registry, choose_device(recipe.device))
+    run.trained = load_model(folder, registry, run.device)
+    recipe.decoding = decoding_of(run.trained, decoding)
+    cache = cache_folder(recipe.cache, folder)
+    run.data = Data(recipe, prepare(recipe, cache), cache)
+    if decoding:
+        run.scores = {split: run.score(split)[0] for split in run.data.raw if split != "train"}
+        return run
+    with locked(folder):
+        _evaluate(run)
+    return run
+
+
+def decoding_of(trained: TrainedModel, settings: Mapping[str, Any]) -> Decoding:
+    """Return the model's own decoding with other settings."""
+    return make(Decoding, {**plain(trained.parts.decoding), **settings}, "decoding")
+
+
+# Facts -----------------------------------------------------------------------------------------------------------
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; auto takes a GPU where there is one. Never silently another than asked for."""
+    if name == "auto":
+        gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device(gpu)
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise LamcoreError(f"device={name} can't be used here: {str(error).partition(chr(10))[0]}") from error
+
+
+def environment(registry: Registry) -> dict[str, str]:
+    """Return the versions of what a run rests on; names and versions only, no value of the environment."""
+    packages = ["torch", "tokenizers", "datasets", "hydra-core", "omegaconf", "numpy"]
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    plugins = {p.distribution: p.version for p in registry.plugins if p.module is not None}
+    return {"python": platform.python_version(), "lamcore": lamcore.__version__, **versions, **plugins}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return a run's config with the environment's values filled in."""
+    try:
+        text = (folder / "config.yaml").read_text(encoding="utf-8")
+    except OSError as error:
+        raise LamcoreError(f"{folder} is no run: it has no config.yaml.") from error
+    try:
+        return {key: _fill(value, key) for key, value in yaml.safe_load(text).items()}
+    except (yaml.YAMLError, AttributeError) as error:
+        raise LamcoreError(f"{folder}/config.yaml is damaged: {error}", DAMAGED) from error
+
+
+def _fill(value: Any, where: str) -> Any:
+    """Put the environment's values in place of ${oc.env:NAME} and ${oc.env:NAME,default}."""
+    if isinstance(value, dict):
+        return {key: _fill(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, f"{where}[{number}]") for number, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def look_up(found: re.Match[str]) -> str:
+        name, comma, default = found[1].partition(",")
+        if name.strip() not in os.environ and not comma:
+            raise LamcoreError(f"{where} needs the environment variable {name.strip()}, which is not set.")
+        return os.environ.get(name.strip(), default.strip())
+
+    filled = re.sub(r"\$\{oc\.env:([^{}]*)\}", look_up, value)
+    decoded = re.fullmatch(r"\$\{oc\.decode:([^{}]*)\}", filled)
+    return yaml.safe_load(decoded[1]) if decoded else filled
+
+
+def _card(run: Run, registry: Registry) -> str:
+    """Return the model card, in the form that model hubs read."""
+    rows = {split: len(rows) for split, rows in run.data.raw.items()}
+    parameters = sum(parameter.numel() for parameter in run.model.parameters())
+    parts = [
+        "---\nlibrary_name: lamcore\n---",
+        f"# {run.recipe.name}\n",
+        f"Architecture `{registry.name_of(run.recipe.architecture)}`, {parameters:,} parameters, trained with lamcore",
+        f"{lamcore.__version__} on {rows['train']:,} records of source `{registry.name_of(run.recipe.source)}`",
+        f"(held out: {', '.join(f'{split} {count:,}' for split, count in rows.items() if split != 'train')}).\n",
+        '```python\nfrom lamcore import load\n\nload("FOLDER").predict(["..."])\n```',
+    ]
+    return "\n".join(parts) + "\n"

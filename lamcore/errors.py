@@ -1,0 +1,30 @@
+"""What the user can put right, as one line with an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+CHECK_FAILED, BAD_INPUT, NUMERICAL_STOP, RUN_IN_USE, DAMAGED, NO_ROOM, BUG, INTERRUPTED = 1, 2, 3, 4, 5, 6, 70, 75
+
+
+class LamcoreError(Exception):
+    """Say what is wrong, where, and what to do, in one line; `exit_code` is what `lam` ends with."""
+
+    def __init__(self, message: str, exit_code: int = BAD_INPUT):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def unknown(what: str, name: str, known: Iterable[str], *, has: str = "Known", where: str = "") -> LamcoreError:
+    """Return the error for a name that is not there: the nearest name and the list of names, all under the key `where`.
+
+    >>> str(unknown("metric", "blue", ["bleu", "chrf"]))
+    "No metric is called 'blue'. Did you mean 'bleu'? Known: bleu, chrf."
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    under = f"{where}." if where else ""
+    hint = f" Did you mean '{under}{near[0]}'?" if near else ""
+    listed = ", ".join(under + one for one in names) or "none"
+    return LamcoreError(f"No {what} is called '{under}{name}'.{hint} {has}: {listed}.")

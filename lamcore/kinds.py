@@ -1,0 +1,258 @@
+"""The contracts: the six kinds of component, the model, and the settings that the core itself reads.
+
+A component is a dataclass: its fields are its settings, its methods are its work. Every field has a type, a default
+that works and a one-line string under it. This module imports neither torch nor datasets.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+
+    from lamcore.data import Data
+    from lamcore.run import Run
+    from lamcore.tokenizer import Tokenizer
+
+Record = dict[str, Any]
+"""One row: column -> value, with `id`."""
+Answer = dict[str, Any]
+"""The columns that a model fills, and where it has them `score` and `alternatives`."""
+Example = dict[str, Any]
+"""What a model learns one record from: name -> number or array (its first axis may vary), and `size`."""
+Labels = Mapping[str, Sequence[str]]
+"""Column -> the values it takes in the train split, sorted."""
+MISSING: Any = "???"
+"""The default of a field that the user must set."""
+
+
+class Source(ABC):
+    """Give records, split by split."""
+
+    makes_splits: bool = False
+    """True where `load` itself cuts the splits: then a record's input in two splits is an error, not a remark."""
+
+    @abstractmethod
+    def load(self) -> Mapping[str, Dataset | Iterable[Record]]:
+        """Return {split: records}: `train`, `validation`; every other split is a held-out test.
+
+        Iterables are read once, in order, and written to disk in constant memory. A record without `id` gets one.
+        """
+
+    def fingerprint(self) -> str | None:
+        """Return a short text that changes when the data changes (sizes and times of files, a checksum).
+
+        None, the default: unknown, so the source is read anew for every run.
+        """
+        return None
+
+
+class Preprocessor(ABC):  # noqa: B024 - a step overrides `change` or `apply`
+    """Turn records into what the model reads, and answers back into what the user reads. Learns nothing."""
+
+    def change(self, record: Record) -> Record | None:
+        """Return the changed record (a new dict, or the one given where nothing changes); None drops it, in train only."""
+        return record
+
+    def apply(self, rows: Dataset, split: str) -> Dataset | Iterable[Record]:
+        """Turn a whole split; override only where a step needs the whole table.
+
+        Validation and test keep every row. At `predict`, `split` is "predict".
+        """
+        for record in records_of(rows):
+            new = self.change(record)
+            if new is not None:
+                yield new
+            elif split != "train":
+                yield record
+
+    def undo(self, answer: Answer, record: Record) -> Answer:
+        """Turn an answer back; `record` is the record as this step was given it."""
+        return answer
+
+
+def records_of(rows: Dataset) -> Iterator[Record]:
+    """Go through a table record by record, at the speed of its columns."""
+    for batch in rows.iter(batch_size=1000):
+        for values in zip(*batch.values(), strict=True):
+            yield dict(zip(batch, values, strict=True))
+
+
+class Augmenter(ABC):
+    """Vary the records of a training batch."""
+
+    @abstractmethod
+    def apply(self, records: list[Record], rng: random.Random) -> list[Record]:
+        """Return records, new dicts where they differ; all chance comes from `rng`, which is keyed by (seed, epoch, step)."""
+
+
+class Model(Protocol):
+    """What an architecture builds: a `torch.nn.Module` with these methods; B is the number of records."""
+
+    def encode(self, records: list[Record]) -> list[Example]:
+        """Turn records into examples; `size` is a length, or a tuple of lengths, one a padded sequence."""
+
+    def collate(self, examples: list[Example]) -> dict[str, torch.Tensor]:
+        """Pad examples into tensors by name; draws nothing at random (it runs in a thread of its own)."""
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (losses (B,), counts (B,)): each record's summed loss and how many items (tokens) it sums."""
+
+    def predict(self, batch: dict[str, torch.Tensor], decoding: Decoding) -> list[Answer]:
+        """Return one answer a record, in order."""
+
+    # A model that has them also offers logits(batch) -> (B, T, V), for distillation and scoring.
+
+
+class Architecture(ABC):
+    """Describe a model."""
+
+    reads: Sequence[str] = ("input", "target")
+    """Columns that `encode` reads; the tokenizer learns from those that hold text."""
+    labels: Sequence[str] = ()
+    """Columns whose values are classes."""
+    answers: Sequence[str] = ("target",)
+    """Columns that the model fills; empty at `predict`."""
+
+    @abstractmethod
+    def build(self, tokenizer: Mapping[str, Tokenizer], labels: Labels) -> Model:
+        """Return a new model; `tokenizer` holds one tokenizer a text column (the same one where it is joint)."""
+
+
+class Trainer(ABC):
+    """Fit a model."""
+
+    batch_tokens: int = 4096
+    """Most padded tokens in a training batch; the rehearsal tries the largest."""
+
+    @abstractmethod
+    def fit(self, run: Run, model: Any, data: Data) -> None:
+        """Train; return with the best weights in `model`, under the architecture's own names."""
+
+
+class Metric(ABC):
+    """Compare answers with what the source gave; the core sums counts, bootstraps, slices and compares."""
+
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """Least and greatest value."""
+    direction: ClassVar[str] = "higher"
+    """Which is better: "higher" or "lower"."""
+
+    @property
+    def signature(self) -> str:
+        """Say how the score was made, so that others can make the same."""
+        return ""
+
+    def count(self, answer: Answer, record: Record) -> Mapping[str, float]:
+        """Return the numbers of one answer whose sums `score` needs."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither count nor counts")
+
+    def counts(self, answers: Sequence[Answer], records: Sequence[Record]) -> list[Mapping[str, float]]:
+        """Return the numbers of many answers; override where scoring together is faster."""
+        return [self.count(answer, record) for answer, record in zip(answers, records, strict=True)]
+
+    @abstractmethod
+    def score(self, sums: Mapping[str, float]) -> Mapping[str, float]:
+        """Return {name: value} from summed counts; a value named as the metric takes its label in the run."""
+
+
+KINDS: dict[str, type] = {
+    "source": Source,
+    "preprocessor": Preprocessor,
+    "augmenter": Augmenter,
+    "architecture": Architecture,
+    "trainer": Trainer,
+    "metric": Metric,
+}
+"""Singular name -> contract; a plugin registers with `register_<plural>`."""
+PLURALS = {kind: f"{kind}s" for kind in KINDS}
+
+
+@dataclass
+class Decoding:
+    """How a model searches for an answer."""
+
+    beam: int = 1
+    """Hypotheses kept a step; 1 is greedy search."""
+    length_penalty: float = 1.0
+    """Exponent of the length that a hypothesis' log probability is divided by (Wu et al. 2016); 0 is no penalty."""
+    max_length: int = 256
+    """Most tokens in an answer."""
+    max_ratio: float = 2.0
+    """Most tokens in an answer for each token of the input (10 more are always allowed); 0 is no such bound."""
+    batch_tokens: int = 4000
+    """Most padded tokens decoded at once."""
+
+    def __post_init__(self) -> None:
+        if self.beam < 1 or self.max_length < 1 or self.batch_tokens < 1:
+            raise ValueError("beam, max_length and batch_tokens must be 1 or more")
+
+
+class Subwords(Enum):
+    """How text is cut."""
+
+    bpe = "bpe"
+    byte_bpe = "byte_bpe"
+    character = "character"
+
+
+@dataclass
+class TokenizerPlan:
+    """How the run's tokenizer is learnt from the train split, or where it is read from."""
+
+    kind: Subwords = Subwords.bpe
+    """bpe (merged characters), byte_bpe (merged bytes: nothing is unknown) or character."""
+    size: int = 8000
+    """Pieces in the vocabulary, special tokens included; character takes what it finds."""
+    joint: bool = True
+    """One vocabulary for all text columns; false learns one a column."""
+    symbols: list[str] = field(default_factory=list)
+    """Texts that are always one piece, such as <0>."""
+    max_records: int = 1_000_000
+    """Most train records to learn from, taken evenly over the split."""
+    file: str | None = None
+    """A tokenizer.json to use instead of learning one (any tokenizers model, unigram and wordpiece too)."""
+
+
+@dataclass
+class Recipe:
+    """Everything a run is made of: the root of a config."""
+
+    source: Source
+    """Where records come from."""
+    architecture: Architecture
+    """What the model is."""
+    trainer: Trainer
+    """How it is fitted."""
+    preprocessors: dict[str, Preprocessor] = field(default_factory=dict)
+    """Steps from record to example, in order; an answer goes back through them."""
+    augmenters: dict[str, Augmenter] = field(default_factory=dict)
+    """Variation of training batches, in order."""
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    """Scores of validation and test."""
+    tokenizer: TokenizerPlan = field(default_factory=TokenizerPlan)
+    """How text becomes numbers."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """How answers are searched."""
+    name: str = "run"
+    """The run's name, part of its folder's."""
+    seed: int = 1
+    """All chance follows from it."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    monitor: str = "loss"
+    """Which validation score picks the best checkpoint: loss or a metric's name."""
+    cache: str | None = None
+    """Folder of prepared data; null is the user's cache folder, or the run's where that can't be written."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]+", self.name):
+            raise ValueError(f"name is part of a folder's: letters, digits, '.', '_' and '-' only, not {self.name!r}")

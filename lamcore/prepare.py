@@ -1,0 +1,212 @@
+"""Source -> splits on disk -> each preprocessor's splits on disk, in memory that does not grow with the corpus.
+
+Every result lies in the cache under a key of our own (component, digest of its code, settings, parent), so that edited
+code or data is never served stale and an interrupted preparation goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from lamcore.errors import LamcoreError
+from lamcore.kinds import Preprocessor, Recipe, Record, Source, records_of
+from lamcore.make import plain
+from lamcore.tables import DONE, map_table, once, open_table, write_table
+
+Splits = dict[str, Dataset]
+EXAMPLES = 3
+
+
+@dataclass
+class Prepared:
+    """A run's records: as the source gave them, as the model reads them, and what happened in between."""
+
+    raw: Splits
+    ready: Splits
+    folder: Path
+    """Where `ready` lies, a folder a split."""
+    report: list[dict[str, Any]]
+    overlap: dict[str, list[int]]
+    """Split -> numbers of the rows whose input stands in train."""
+
+
+def prepare(recipe: Recipe, cache: Path) -> Prepared:
+    """Return the records of a run, read from the cache where they are there."""
+    folder, facts = _load_source(recipe.source, cache)
+    raw = ready = {split: open_table(folder / split) for split in facts["rows"]}
+    if recipe.source.makes_splits:
+        _refuse_overlap(raw, facts["overlap"])
+    report = [{"step": "source", "rows": facts["rows"]}]
+    for label, step in recipe.preprocessors.items():
+        folder, counts = _apply(label, step, folder, list(raw), cache)
+        ready = {split: open_table(folder / split) for split in raw}
+        report.append({"step": label, **counts})
+        if not len(ready["train"]):
+            raise LamcoreError(f"Nothing of train is left after the preprocessor {label!r}: loosen its settings.")
+    return Prepared(raw, ready, folder, report, facts["overlap"])
+
+
+def key_of(component: Any, *parents: str) -> str:
+    """Return the key of what a component makes of its parents: it changes with its code and its settings."""
+    cls = type(component)
+    facts = [cls.__module__, cls.__qualname__, code_digest(cls.__module__), plain(component), *parents]
+    return hashlib.blake2b(json.dumps(facts, default=repr).encode(), digest_size=12).hexdigest()
+
+
+def code_digest(module: str) -> str:
+    """Return the digest of all Python source in the package (or single file) that a module belongs to."""
+    path = Path(getattr(sys.modules[module.partition(".")[0]], "__file__", None) or os.devnull)
+    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=12).hexdigest()
+
+
+def cache_folder(setting: str | None, run: Path) -> Path:
+    """Return the folder of prepared data: the one set, the user's, or the run's where that can't be written."""
+    folder = Path(setting).expanduser() if setting else user_cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{secrets.token_hex(8)}"
+        probe.touch()
+        probe.unlink()
+        return folder
+    except OSError as error:
+        if setting:
+            raise LamcoreError(f"cache={setting} can't be written: {error.strerror}.") from error
+        (run / "cache").mkdir(parents=True, exist_ok=True)
+        return run / "cache"
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder for lamcore; the variable LAMCORE_CACHE names another."""
+    home = os.environ.get("HOME") or os.environ.get("USERPROFILE") or os.devnull
+    places = {"win32": os.environ.get("LOCALAPPDATA", home), "darwin": f"{home}/Library/Caches"}
+    usual = Path(places.get(sys.platform, os.environ.get("XDG_CACHE_HOME", f"{home}/.cache"))) / "lamcore"
+    return Path(os.environ.get("LAMCORE_CACHE", usual))
+
+
+# Source ----------------------------------------------------------------------------------------------------------
+
+
+def _load_source(source: Source, cache: Path) -> tuple[Path, Any]:
+    """Return the folder of the source's splits and facts; without a fingerprint the rows themselves make the key."""
+    fingerprint = source.fingerprint()
+    if fingerprint is not None:
+        folder = cache / f"raw-{key_of(source, fingerprint)}"
+        return folder, once(folder, lambda: _write_splits(source, folder))
+    temporary, digest = cache / f"raw-{secrets.token_hex(12)}", hashlib.blake2b(digest_size=12)
+    try:
+        once(temporary, lambda: _write_splits(source, temporary))
+        for path in sorted(temporary.rglob("*.arrow")):
+            digest.update(str(path.relative_to(temporary)).encode() + path.read_bytes())
+        folder = cache / f"raw-{digest.hexdigest()}"
+        if not (folder / DONE).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(temporary, folder)
+        return folder, once(folder, dict)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _write_splits(source: Source, folder: Path) -> dict[str, Any]:
+    given = source.load()
+    if "train" not in given:
+        raise LamcoreError(f"The source gives no split 'train', only: {', '.join(given) or 'none'}.")
+    splits: Splits = {}
+    for split, rows in given.items():
+        records = records_of(rows) if isinstance(rows, Dataset) else iter(rows)
+        splits[split] = write_table(folder / split, _with_ids(records, split))
+        if not len(splits[split]):
+            raise LamcoreError(f"The source gives no record for the split {split!r}.")
+    return {"rows": {split: len(rows) for split, rows in splits.items()}, "overlap": _overlap(splits)}
+
+
+def _with_ids(records: Iterator[Record], split: str) -> Iterator[Record]:
+    return (r if "id" in r else {"id": f"{split}-{number}", **r} for number, r in enumerate(records))
+
+
+def _overlap(raw: Splits) -> dict[str, list[int]]:
+    """Return the numbers of held-out rows whose input stands in train."""
+    held = {split: list(_inputs(rows)) for split, rows in raw.items() if split != "train"}
+    wanted = {text for texts in held.values() for text in texts}
+    seen = wanted.intersection(_inputs(raw["train"]))
+    found = {split: [row for row, text in enumerate(texts) if text in seen] for split, texts in held.items()}
+    return {split: rows for split, rows in found.items() if rows}
+
+
+def _inputs(rows: Dataset) -> Iterator[bytes]:
+    """Yield a digest of each input after Unicode normalisation (NFKC) and case folding."""
+    for record in records_of(rows.select_columns(["input"])) if "input" in rows.column_names else ():
+        text = unicodedata.normalize("NFKC", str(record["input"])).casefold()
+        yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _refuse_overlap(raw: Splits, overlap: dict[str, list[int]]) -> None:
+    for split, rows in overlap.items():
+        shown = "; ".join(repr(raw[split][row]["input"]) for row in rows[:EXAMPLES])
+        what = f"{len(rows)} inputs of {split} stand in train too, such as {shown}"
+        raise LamcoreError(f"{what}: split by another group.")
+
+
+# Preprocessors ---------------------------------------------------------------------------------------------------
+
+
+def _apply(label: str, step: Preprocessor, parent: Path, splits: list[str], cache: Path) -> tuple[Path, Any]:
+    """Return the folder of what a preprocessor makes of its parent's splits, and what it changed and dropped."""
+    folder = cache / f"step-{key_of(step, parent.name)}"
+
+    def apply_to(split: str) -> dict[str, Any]:
+        source, target = parent / split, folder / split
+        if type(step).apply is Preprocessor.apply:
+            after = map_table(source, target, lambda rows: _turn(label, step, split, rows))
+        else:
+            after = write_table(target, _turn(label, step, split, open_table(source)))
+        before = open_table(source)
+        found = _compare(before, after)
+        if split != "train" and (len(before) != len(after) or before["id"][:] != after["id"][:]):
+            raise LamcoreError(f"The preprocessor {label!r} changed which rows {split} has; only train may shrink.")
+        return found
+
+    return folder, once(folder, lambda: {split: apply_to(split) for split in splits})
+
+
+def _turn(label: str, step: Preprocessor, split: str, rows: Dataset) -> Iterator[Record]:
+    try:
+        made = step.apply(rows, split)
+        yield from records_of(made) if isinstance(made, Dataset) else made
+    except Exception as error:
+        error.add_note(f"in preprocessor {label!r}, split {split!r}")
+        raise
+
+
+def _compare(before: Dataset, after: Dataset) -> dict[str, Any]:
+    """Count what a step changed and dropped, with the first examples, by reading both tables side by side."""
+    changed, examples, dropped, olds = 0, [], [], records_of(before)
+    for new in records_of(after):
+        for old in olds:
+            if old["id"] == new["id"]:
+                if old != new:
+                    changed += 1
+                    examples += [_difference(old, new)] * (len(examples) < EXAMPLES)
+                break
+            dropped += [old] * (len(dropped) < EXAMPLES)
+    dropped += [old for old in islice(olds, EXAMPLES - len(dropped))]
+    counts = {"rows": len(before), "changed": changed, "dropped": len(before) - len(after)}
+    return json.loads(json.dumps({**counts, "examples": examples, "dropped_examples": dropped}, default=repr))
+
+
+def _difference(old: Record, new: Record) -> Record:
+    return {"id": old["id"], **{n: [old.get(n), value] for n, value in new.items() if old.get(n) != value}}

@@ -1,0 +1,158 @@
+"""Folders that are either whole or absent: atomic commit, checksums, lock.
+
+Every change on disk that a crash must not tear goes through the few functions here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lamcore.errors import DAMAGED, NO_ROOM, RUN_IN_USE, LamcoreError
+
+MANIFEST = "manifest.json"
+NO_ROOM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def dumps(value: Any) -> str:
+    """Return JSON for people, which never holds NaN."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows syncs no folders
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, text: str) -> None:
+    """Put a whole text file in place, or leave what was there."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    with room(path):
+        try:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+            sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync(path.parent)
+
+
+def commit(folder: Path, fill: Callable[[Path], None], **facts: Any) -> Path:
+    """Make a folder that is whole or absent: `fill` writes its files, the manifest with their checksums comes last.
+
+    `facts` are kept in the manifest. A folder of that name must not be there yet.
+    """
+    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
+    with room(folder):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            fill(temporary)
+            files = sorted(path for path in temporary.iterdir())
+            for path in files:
+                sync(path)
+            manifest = {**facts, "files": {path.name: _entry(path) for path in files}}
+            (temporary / MANIFEST).write_text(dumps(manifest), encoding="utf-8", newline="\n")
+            sync(temporary / MANIFEST)
+            sync(temporary)
+            os.rename(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync(folder.parent)
+    return folder
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def verified(folder: Path) -> dict[str, Any]:
+    """Return a committed folder's manifest; raise LamcoreError (5) where a file is missing or differs from it."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        for name, entry in manifest["files"].items():
+            if _entry(folder / Path(name).name) != entry:
+                raise LamcoreError(f"{folder / name} is damaged: its checksum is not the manifest's.", DAMAGED)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LamcoreError(f"{folder} is damaged or incomplete: {error}", DAMAGED) from error
+    return dict(manifest)
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a damaged folder so that its name is free and nothing is lost."""
+    number = 0
+    while (aside := folder.with_name(f"damaged-{number}-{folder.name}")).exists():
+        number += 1
+    os.rename(folder, aside)
+    return aside
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder so that a crash on the way leaves no half of it under its name."""
+    temporary = folder.with_name(f".tmp-{os.getpid()}-old-{folder.name}")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(folder, temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what interrupted commits left in and under a folder; only the holder of its lock may."""
+    for path in list(folder.rglob(".tmp-*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def room(path: Path) -> Iterator[None]:
+    """Turn a full or failing disk into a LamcoreError (6) that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM_ERRORS:
+            raise
+        raise LamcoreError(f"{path.parent}: {error.strerror}. Free some space, then go on.", NO_ROOM) from error
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder for one writer; another start ends with exit code 4 that names the holder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".holder.json"
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise LamcoreError(f"{folder} is in use{_who(holder)}. Wait for it, or choose another.", RUN_IN_USE) from error
+    try:
+        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+        sweep(folder)
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(holder: Path) -> str:
+    for _ in range(20):
+        with contextlib.suppress(OSError, ValueError):
+            who = json.loads(holder.read_text(encoding="utf-8"))
+            return f" by process {who['pid']} on {who['host']}"
+        time.sleep(0.01)  # the holder writes its name right after it took the lock
+    return ""

@@ -1,0 +1,34 @@
+"""Preprocessors for text: clean, normalise, placeholders, length_filter, deduplicate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamcore import hookimpl
+from lamcore_clean.clean import Clean
+from lamcore_clean.deduplicate import Deduplicate
+from lamcore_clean.lengths import LengthFilter, Unit
+from lamcore_clean.normalise import Case, Form, Normalise
+from lamcore_clean.placeholders import Placeholders
+
+__all__ = [
+    "Case",
+    "Clean",
+    "Deduplicate",
+    "Form",
+    "LengthFilter",
+    "Normalise",
+    "Placeholders",
+    "Unit",
+    "register_preprocessors",
+]
+
+
+@hookimpl
+def register_preprocessors(register: Any) -> None:
+    """Offer the five steps."""
+    register("clean", Clean)
+    register("normalise", Normalise)
+    register("placeholders", Placeholders)
+    register("length_filter", LengthFilter)
+    register("deduplicate", Deduplicate)

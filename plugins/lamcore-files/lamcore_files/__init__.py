@@ -1,0 +1,304 @@
+"""Your own data: sources `parallel_text`, `jsonl`, `csv`, `tsv` and `parquet`.
+
+The classes repeat their settings so that each can be read alone; the work is in the functions below them and in
+`lamcore_files.readers`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from lamcore import MISSING, LamcoreError, Record, Source, hookimpl
+from lamcore_files import readers
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class ParallelText(Source):
+    """Text files whose lines belong together: line n of each file makes record n."""
+
+    train: list[str] = MISSING
+    """Files, one a column; names that end in .gz are unpacked. Alone, it is cut into the three splits."""
+    validation: list[str] = field(default_factory=list)
+    """Files, one a column; empty: none."""
+    test: list[str] = field(default_factory=list)
+    """Files, one a column; empty: none."""
+    tests: dict[str, list[str]] = field(default_factory=dict)
+    """More held-out tests: name -> files, one a column."""
+    columns: list[str] = field(default_factory=lambda: ["input", "target"])
+    """Column that each file fills, in order; one called `group` keeps its rows together when the splits are cut."""
+    languages: list[str] = field(default_factory=list)
+    """Codes for input_lang and target_lang, such as [en, de]; empty: no such columns."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test where only `train` is given."""
+    seed: int = 1
+    """Key of that cut; adding rows never moves others."""
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+        if not self.columns or len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns must be different names, not {self.columns}")
+        for name, files in _files(self).items():
+            if len(files) != len(self.columns) and files != [MISSING]:
+                raise ValueError(f"{name} needs one file a column ({', '.join(self.columns)}), not {len(files)}")
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        return _load(self, self._read)
+
+    def _read(self, paths: list[str]) -> Iterator[Record]:
+        return (dict(zip(self.columns, texts, strict=True)) for texts in readers.read_parallel(paths))
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self)
+
+
+@dataclass
+class Jsonl(Source):
+    """JSON Lines: one object a line."""
+
+    train: str | list[str] = MISSING
+    """A file, or several read one after another; names that end in .gz are unpacked. Alone: cut into three splits."""
+    validation: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    test: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    tests: dict[str, str | list[str]] = field(default_factory=dict)
+    """More held-out tests: name -> file or files."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Our column -> the file's, such as {input: en}; columns not named are left out. Empty: all, as they are."""
+    group: str | None = None
+    """Column of the file whose rows stay together when the splits are cut; null: `group`, where there is one."""
+    languages: list[str] = field(default_factory=list)
+    """Codes for input_lang and target_lang, such as [en, de]; empty: no such columns."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test where only `train` is given."""
+    seed: int = 1
+    """Key of that cut; adding rows never moves others."""
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        return _load(self, lambda paths: _table(self, paths, readers.read_jsonl))
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self)
+
+
+@dataclass
+class Csv(Source):
+    """Comma-separated values under a line of column names; every value is text."""
+
+    train: str | list[str] = MISSING
+    """A file, or several read one after another; names that end in .gz are unpacked. Alone: cut into three splits."""
+    validation: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    test: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    tests: dict[str, str | list[str]] = field(default_factory=dict)
+    """More held-out tests: name -> file or files."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Our column -> the file's, such as {input: en}; columns not named are left out. Empty: all, as they are."""
+    group: str | None = None
+    """Column of the file whose rows stay together when the splits are cut; null: `group`, where there is one."""
+    languages: list[str] = field(default_factory=list)
+    """Codes for input_lang and target_lang, such as [en, de]; empty: no such columns."""
+    delimiter: str = ","
+    """The one character between fields, such as ; in many spreadsheets."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test where only `train` is given."""
+    seed: int = 1
+    """Key of that cut; adding rows never moves others."""
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n ':
+            raise ValueError(f"delimiter must be one character, no quote, blank or line end, not {self.delimiter!r}")
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        return _load(self, lambda paths: _table(self, paths, self._read))
+
+    def _read(self, path: str) -> Iterator[readers.Row]:
+        return readers.read_csv(path, self.delimiter)
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self)
+
+
+@dataclass
+class Tsv(Source):
+    """Tab-separated values under a line of column names: a row is a line, quotes mean nothing, every value is text."""
+
+    train: str | list[str] = MISSING
+    """A file, or several read one after another; names that end in .gz are unpacked. Alone: cut into three splits."""
+    validation: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    test: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    tests: dict[str, str | list[str]] = field(default_factory=dict)
+    """More held-out tests: name -> file or files."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Our column -> the file's, such as {input: en}; columns not named are left out. Empty: all, as they are."""
+    group: str | None = None
+    """Column of the file whose rows stay together when the splits are cut; null: `group`, where there is one."""
+    languages: list[str] = field(default_factory=list)
+    """Codes for input_lang and target_lang, such as [en, de]; empty: no such columns."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test where only `train` is given."""
+    seed: int = 1
+    """Key of that cut; adding rows never moves others."""
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        return _load(self, lambda paths: _table(self, paths, readers.read_tsv))
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self)
+
+
+@dataclass
+class Parquet(Source):
+    """Parquet files, with the types that they give their columns."""
+
+    train: str | list[str] = MISSING
+    """A file, or several read one after another. Alone: cut into three splits."""
+    validation: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    test: str | list[str] = field(default_factory=list)
+    """A file or several; empty: none."""
+    tests: dict[str, str | list[str]] = field(default_factory=dict)
+    """More held-out tests: name -> file or files."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Our column -> the file's, such as {input: en}; columns not named are left out. Empty: all, as they are."""
+    group: str | None = None
+    """Column of the file whose rows stay together when the splits are cut; null: `group`, where there is one."""
+    languages: list[str] = field(default_factory=list)
+    """Codes for input_lang and target_lang, such as [en, de]; empty: no such columns."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test where only `train` is given."""
+    seed: int = 1
+    """Key of that cut; adding rows never moves others."""
+
+    def __post_init__(self) -> None:
+        _prepare(self)
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        return _load(self, lambda paths: _table(self, paths, readers.read_parquet))
+
+    def fingerprint(self) -> str:
+        return _fingerprint(self)
+
+
+@hookimpl
+def register_sources(register: Callable[[str, Any], None]) -> None:
+    register("parallel_text", ParallelText)
+    register("jsonl", Jsonl)
+    register("csv", Csv)
+    register("tsv", Tsv)
+    register("parquet", Parquet)
+
+
+def _prepare(source: Any) -> None:
+    """Check the settings that all sources share; a single path may stand for a list of one."""
+    for name in SPLITS:
+        setattr(source, name, _as_list(getattr(source, name)))
+    source.tests = {name: _as_list(files) for name, files in source.tests.items()}
+    for name in source.tests:
+        if not re.fullmatch(r"[a-z0-9_]+", name) or name in SPLITS:
+            raise ValueError(f"tests: a name is a-z, 0-9 and _, and none of {', '.join(SPLITS)}, not {name!r}")
+    if len(source.split) != 3 or min(source.split) < 0 or source.split[0] < 1:
+        raise ValueError(f"split must be three shares, such as [90, 5, 5], not {source.split}")
+    if len(source.languages) not in (0, 2):
+        raise ValueError(f"languages must be two codes, such as [en, de], or empty, not {source.languages}")
+    source.makes_splits = list(_files(source)) == ["train"]
+
+
+def _as_list(files: Any) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)
+
+
+def _files(source: Any) -> dict[str, list[str]]:
+    """Return {split: files} of the splits that are given."""
+    given = {name: getattr(source, name) for name in SPLITS} | source.tests
+    return {name: files for name, files in given.items() if files or name == "train"}
+
+
+def _fingerprint(source: Any) -> str:
+    return readers.fingerprint(chain.from_iterable(_files(source).values()))
+
+
+def _load(source: Any, read: Callable[[list[str]], Iterator[Record]]) -> dict[str, Iterable[Record]]:
+    """Return {split: records}; every file is looked at and every split begun, so that most faults show at once."""
+    files = _files(source)
+    if not files["train"]:
+        raise LamcoreError("source.train names no file - give it at least one")
+    for path in chain.from_iterable(files.values()):
+        readers.check(path)
+    if not source.makes_splits:
+        return {split: _begun(split, _with_languages(source, read(paths))) for split, paths in files.items()}
+    shares = {split: share for split, share in zip(SPLITS, source.split, strict=True) if share}
+    return {split: _begun(split, _cut(source, split, shares, read(files["train"]))) for split in shares}
+
+
+def _begun(split: str, records: Iterator[Record]) -> Iterator[Record]:
+    first = next(records, None)
+    if first is None:
+        what = f"no row fell into {split}: too few rows for source.split"
+        raise LamcoreError(f"{what} - name files in source.{split}, or raise its share")
+    return chain([first], records)
+
+
+def _table(source: Any, paths: list[str], read: Callable[[str], Iterator[readers.Row]]) -> Iterator[Record]:
+    kinds: dict[str, str] = {}
+    columns = dict(source.columns)
+    if columns and source.group:
+        columns["group"] = source.group
+    for path in paths:
+        rows = read(path) if columns or not source.group else _with_group(read(path), path, source.group)
+        yield from readers.choose(rows, path, columns, kinds)
+
+
+def _with_group(rows: Iterator[readers.Row], path: str, group: str) -> Iterator[readers.Row]:
+    for number, row in rows:
+        found = next(readers.choose([(number, row)], path, {"group": group}, {}))
+        yield number, row | found
+
+
+def _with_languages(source: Any, records: Iterator[Record]) -> Iterator[Record]:
+    if not source.languages:
+        return records
+    known = dict(zip(("input_lang", "target_lang"), source.languages, strict=True))
+    return (record | known for record in records)
+
+
+def _cut(source: Any, split: str, shares: dict[str, int], records: Iterator[Record]) -> Iterator[Record]:
+    return (r for r in _with_languages(source, records) if _share(_key(r), source.seed, shares) == split)
+
+
+def _key(record: Record) -> str:
+    """Return what decides a record's split: group, or input (in the form in which overlap is sought), or all of it."""
+    if record.get("group") is not None:
+        return f"group {record['group']}"
+    if isinstance(record.get("input"), str):
+        return unicodedata.normalize("NFKC", record["input"]).casefold()
+    return json.dumps(record, sort_keys=True, default=str)
+
+
+def _share(key: str, seed: int, shares: dict[str, int]) -> str:
+    digest = hashlib.blake2b(f"{seed} {key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    place = int.from_bytes(digest, "big") % sum(shares.values())
+    for split, share in shares.items():
+        if place < share:
+            return split
+        place -= share
+    raise AssertionError("a remainder is less than the sum")

@@ -1,0 +1,68 @@
+"""Show how a run goes, on standard error; this module is light: rich is imported when a run starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lamcore import hookimpl
+
+if TYPE_CHECKING:
+    from lamcore_progress.display import Display
+
+_displays: dict[int, Display] = {}
+"""What is shown of each run that is under way, by the run's id()."""
+
+
+@hookimpl
+def on_start(run: Any) -> None:
+    """Begin to show a run, unless LAMCORE_QUIET asks for silence."""
+    if os.environ.get("LAMCORE_QUIET", "") not in ("", "0"):
+        return
+    from lamcore_progress.display import open_display
+
+    _displays[id(run)] = open_display(run.recipe.name, run.folder)
+
+
+@hookimpl
+def on_data(run: Any, data: Any) -> None:
+    """Show how many records there are to learn from."""
+    if display := _displays.get(id(run)):
+        display.data({split: len(rows) for split, rows in data.ready.items()})
+
+
+@hookimpl
+def on_model(run: Any, model: Any) -> None:
+    """Show how large the model is, and where it is."""
+    if display := _displays.get(id(run)):
+        display.model(sum(weights.numel() for weights in model.parameters()), str(run.device))
+
+
+@hookimpl
+def on_log(run: Any, step: int, values: Mapping[str, Any]) -> None:
+    """Show a step of training."""
+    if display := _displays.get(id(run)):
+        display.log(step, values)
+
+
+@hookimpl
+def on_evaluate(run: Any, step: int, split: str, scores: Mapping[str, Mapping[str, Any]]) -> None:
+    """Show the scores of a split."""
+    if display := _displays.get(id(run)):
+        display.scores(step, split, {name: score["value"] for name, score in scores.items()})
+
+
+@hookimpl
+def on_save(run: Any, step: int, path: Path) -> None:
+    """Show that a checkpoint is on disk."""
+    if display := _displays.get(id(run)):
+        display.saved(step, path)
+
+
+@hookimpl
+def on_finish(run: Any, error: BaseException | None) -> None:
+    """Show the end and give the terminal back."""
+    if display := _displays.pop(id(run), None):
+        display.finish(error)

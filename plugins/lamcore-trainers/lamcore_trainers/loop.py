@@ -1,0 +1,153 @@
+"""The training loop of `supervised`, to be read from top to bottom."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from lamcore_trainers.average import mean_weights
+from lamcore_trainers.meter import Meter, Update, enough_memory
+from lamcore_trainers.optimizer import make_optimizer, parameters, set_rate, shrink
+from lamcore_trainers.progress import Clock, Progress, pack, restore, watch_budget
+from lamcore_trainers.schedule import PLAN_AT, learning_rate
+from lamcore_trainers.supervised import Precision, Supervised
+
+if TYPE_CHECKING:
+    from lamcore.data import Data
+    from lamcore.run import Run
+
+Batches = list[tuple[int, dict[str, Tensor]]]
+"""The batches of one update, each with its epoch."""
+
+
+def train(settings: Supervised, run: Run, model: nn.Module, data: Data) -> None:
+    """Fit `model`; return with the best weights in it, or early when the run is interrupted."""
+    with enough_memory(settings):
+        progress = learn(settings, run, model, data)
+        if progress.ended and run.stopped != "interrupted":
+            run.load_best()
+            if settings.average:
+                try_average(run, model, progress.step)
+            run.stop(progress.ended)
+
+
+def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progress:
+    """Update the weights until there is a reason to stop."""
+    optimizer = make_optimizer(settings, model, run.device)
+    trained = parameters(optimizer)
+    progress = restore(settings, run, model, optimizer)
+    clock = Clock(progress.spent, run.device)
+    meter = Meter(settings, progress, data, clock)
+    stream = iter(data.train_batches(settings.batch_tokens, start=progress.step * settings.accumulation))
+    model.train()
+
+    while not progress.ended:
+        batches: Batches = list(islice(stream, settings.accumulation))
+        progress.step += 1
+        rate = learning_rate(settings, progress.step, progress.total)
+        set_rate(optimizer, rate)
+
+        losses, count = gradients(model, batches, run.device, settings.precision)
+        norm = shrink([p.grad for p in trained if p.grad is not None], count, settings.clip)
+        rows = [batch["rows"] for _, batch in batches]
+        meter.add(Update(progress.step, batches[-1][0], rate, rows, losses, count, norm))
+        optimizer.step()
+        optimizer.zero_grad()
+
+        if progress.step % settings.log_every == 0:
+            run.log(progress.step, meter.line())
+        if not progress.planned:
+            watch_budget(settings, progress, clock.read())
+        progress.ended = run.stopped if run.stopped not in (None, "interrupted") else None
+        if progress.step == progress.total:
+            progress.ended = "steps"
+
+        scores: dict[str, float] = {}
+        if is_due(settings, progress):
+            meter.check()
+            scores = validate(settings, run, progress, clock, meter)
+        if scores or run.stopped == "interrupted":
+            meter.check()
+            run.checkpoint(progress.step, pack(progress, model, optimizer, run.device), scores)
+        if run.stopped == "interrupted":
+            break
+    return progress
+
+
+def gradients(
+    model: nn.Module, batches: Batches, device: torch.device, precision: Precision
+) -> tuple[list[Tensor], Tensor]:
+    """Add up the gradients of the summed losses of all batches; return each batch's losses and the count of items.
+
+    Dividing by the count comes after the last batch, when it is known: so an update of several batches equals that
+    of one large batch, whatever the lengths of their records.
+    """
+    kept, total = [], torch.zeros((), device=device)
+    for _, batch in batches:
+        with autocast(device, precision):
+            losses, counts = model({name: value.to(device, non_blocking=True) for name, value in batch.items()})
+        losses.float().sum().backward()
+        kept.append(losses.detach())
+        total += counts.detach().sum()
+    return kept, torch.where(total > 0, total, 1.0)
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Compute what allows it in half as many bits, where that was asked for."""
+    return torch.autocast(device.type, torch.bfloat16) if precision is Precision.bf16 else nullcontext()
+
+
+def is_due(settings: Supervised, progress: Progress) -> bool:
+    """Say whether to validate now: every so many updates, at the end, and for the plan of a time budget."""
+    planning = progress.step == PLAN_AT and not progress.planned
+    return planning or progress.ended is not None or progress.step % settings.validate_every == 0
+
+
+def validate(settings: Supervised, run: Run, progress: Progress, clock: Clock, meter: Meter) -> dict[str, float]:
+    """Score the weights as they are, and decide whether this was the last time."""
+    before = clock.read()
+    scores = run.validate(progress.step)
+    value = scores[run.monitor]
+    improved = run.best is None or run.better(value, run.best[1])
+    progress.waited = 0 if improved else progress.waited + 1
+    progress.validated = progress.step
+    if settings.target is not None and not run.better(settings.target, value):
+        progress.ended = "target"
+    elif settings.patience and progress.waited >= settings.patience:
+        progress.ended = progress.ended or "patience"
+    if settings.average:
+        keep_weights(run, progress.step, settings.average)
+
+    seconds = clock.read() - before
+    meter.leave_out(seconds)
+    if not progress.planned:
+        progress.validating += seconds
+        progress.validations += 1
+        watch_budget(settings, progress, clock.read())
+        if progress.step == progress.total:  # the plan leaves no time for more
+            progress.ended = progress.ended or "steps"
+    return scores
+
+
+def keep_weights(run: Run, step: int, number: int) -> None:
+    """Keep the weights of this moment and of the `number - 1` before it."""
+    run.save_weights(step)
+    for _, path in run.weights()[:-number]:
+        run.drop_weights(path)
+
+
+def try_average(run: Run, model: nn.Module, step: int) -> None:
+    """Take the mean of the weights that were kept into `model`, where it validates better than the best."""
+    saved = run.weights()
+    if len(saved) < 2 or run.best is None:
+        return
+    model.load_state_dict(mean_weights(run.load_weights(path) for _, path in saved))
+    value = run.validate(step)[run.monitor]
+    better = run.better(value, run.best[1])
+    if not better:
+        run.load_best()
+    run.log(step, {"averaged": len(saved), "average_score": value, "average_kept": better})

@@ -1,0 +1,135 @@
+"""What an update came to: sums for the log, and the stop when a number isn't finite or memory is short."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lamcore import LamcoreError
+from lamcore.errors import NO_ROOM, NUMERICAL_STOP
+from lamcore_trainers.progress import Clock, Progress
+from lamcore_trainers.supervised import Supervised
+
+if TYPE_CHECKING:
+    from lamcore.data import Data
+
+SHOWN = 5
+"""Most record names in an error."""
+
+
+class Update(NamedTuple):
+    """The numbers of one update, still on their device."""
+
+    step: int
+    epoch: int
+    rate: float
+    rows: list[Tensor]  # one tensor a batch
+    losses: list[Tensor]  # one tensor (B,) a batch
+    items: Tensor
+    norm: Tensor
+
+
+class Meter:
+    """Sums updates for the log.
+
+    On a CPU each update is looked at before its step; reading a GPU's numbers would make it wait, so there they are
+    looked at together, before every line of the log and every checkpoint.
+    """
+
+    def __init__(self, settings: Supervised, progress: Progress, data: Data, clock: Clock) -> None:
+        self.settings, self.progress, self.data, self.clock = settings, progress, data, clock
+        self.eager = clock.device.type == "cpu"
+        self.waiting: list[Update] = []
+        self._restart()
+
+    def add(self, update: Update) -> None:
+        """Take in an update."""
+        self.waiting.append(update)
+        self.updates += 1
+        if self.eager:
+            self.check()
+
+    def check(self) -> None:
+        """Sum the updates that wait; raise at the first one with a number that isn't finite."""
+        for update in self.waiting:
+            loss = sum(float(losses.sum()) for losses in update.losses)
+            self.norm = float(update.norm)
+            if not math.isfinite(loss) or not math.isfinite(self.norm):
+                raise _not_finite(self.settings, self.data, update, loss, self.norm)
+            self.last = update
+            self.progress.loss += loss
+            self.progress.count += float(update.items)
+            self.items += float(update.items)
+        self.waiting.clear()
+
+    def line(self) -> dict[str, Any]:
+        """Return the values of a line of the log, and begin the next one."""
+        self.check()
+        progress, seconds = self.progress, max(self.clock.read() - self.since, 1e-9)
+        values = {
+            "loss": progress.loss / max(progress.count, 1e-9),
+            "learning_rate": self.last.rate,
+            "grad_norm": self.norm,
+            "epoch": self.last.epoch,
+            "steps": progress.total,
+            "tokens_per_second": round(self.items / seconds, 1),
+        }
+        if progress.total:
+            values["seconds_left"] = round((progress.total - progress.step) * seconds / max(self.updates, 1), 1)
+        progress.loss = progress.count = 0.0
+        self._restart()
+        return values
+
+    def leave_out(self, seconds: float) -> None:
+        """Don't count these seconds (of a validation) as time of updates."""
+        self.since += seconds
+
+    def _restart(self) -> None:
+        self.since, self.items, self.updates = self.clock.read(), 0.0, 0
+
+
+def _not_finite(settings: Supervised, data: Data, update: Update, loss: float, norm: float) -> LamcoreError:
+    what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+    advice = f"try a smaller trainer.lr ({settings.lr:g} now), a longer trainer.warmup ({settings.warmup})"
+    if not settings.clip:
+        advice += ", trainer.clip=1"
+    return LamcoreError(
+        f"Update {update.step}: {what}, at records {_names(data, update)}. "
+        f"Look at these records, or {advice}. The last good checkpoint is kept.",
+        NUMERICAL_STOP,
+    )
+
+
+def _names(data: Data, update: Update) -> str:
+    """Name the records whose loss isn't finite, or where all are, the records of the update."""
+    bad = [rows[~torch.isfinite(losses).cpu()] for rows, losses in zip(update.rows, update.losses, strict=True)]
+    rows = torch.cat(bad if any(len(part) for part in bad) else update.rows)
+    names = [str(name) for name in data.names({"rows": rows[:SHOWN]})]
+    return ", ".join(names) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+
+
+@contextmanager
+def enough_memory(settings: Supervised) -> Iterator[None]:
+    """Turn an allocator's failure into one line that says what to do."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise LamcoreError(
+            f"Memory was too small for a batch of {settings.batch_tokens} tokens: set trainer.batch_tokens to "
+            f"{max(settings.batch_tokens // 2, 1)} and trainer.accumulation to {settings.accumulation * 2} "
+            "(the same update in smaller pieces); if a validation failed, make decoding.batch_tokens smaller.",
+            NO_ROOM,
+        ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    told = str(error).lower()
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in told for word in words)

@@ -1,0 +1,123 @@
+"""How far a training is: plain values that a checkpoint keeps, with weights, optimizer and chance around them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from lamcore_trainers.optimizer import load_optimizer_state, optimizer_state
+from lamcore_trainers.schedule import MEASURE_FROM, PLAN_AT, planned_steps
+from lamcore_trainers.supervised import Supervised
+
+if TYPE_CHECKING:
+    from lamcore.run import Run
+
+
+@dataclass
+class Progress:
+    """What the next update depends on, beside tensors."""
+
+    step: int = 0
+    """Updates done."""
+    total: int = 0
+    """Updates after which training ends; 0: not known, or no limit."""
+    ended: str | None = None
+    """Why training is over: steps, target, patience, or what `run.stop` was told; null while it goes on."""
+    validated: int = -1
+    """The update of the last validation."""
+    waited: int = 0
+    """Validations since the best one."""
+    loss: float = 0.0
+    """Summed loss since the last line of the log."""
+    count: float = 0.0
+    """Items in that sum."""
+    planned: bool = False
+    """Whether `total` is final; the fields below are only written before it is."""
+    spent: float = 0.0
+    """Seconds of training, also before an interruption."""
+    warmed: float = 0.0
+    """The part of `spent`, without validations, that went before update MEASURE_FROM."""
+    validating: float = 0.0
+    """The part of `spent` that went into validations."""
+    validations: int = 0
+    """How many those were."""
+
+
+def begin(settings: Supervised) -> Progress:
+    """Return the progress of a training that has not begun."""
+    few = 0 < settings.steps <= PLAN_AT
+    return Progress(total=settings.steps, planned=few or not settings.minutes)
+
+
+def watch_budget(settings: Supervised, progress: Progress, now: float) -> None:
+    """Note the seconds at update MEASURE_FROM; plan at PLAN_AT, after its validation. `now` is all seconds so far."""
+    if progress.planned:
+        return
+    progress.spent = now
+    updating = now - progress.validating
+    if progress.step == MEASURE_FROM:
+        progress.warmed = updating
+    if progress.step == PLAN_AT and progress.validated == PLAN_AT:
+        update = (updating - progress.warmed) / (PLAN_AT - MEASURE_FROM)
+        progress.total = planned_steps(settings, now, update, progress.validating / progress.validations)
+        progress.planned = True
+
+
+class Clock:
+    """Seconds of training, over interruptions; what was queued on an accelerator is waited for."""
+
+    def __init__(self, spent: float, device: torch.device) -> None:
+        self.started = time.monotonic() - spent
+        self.device = device
+
+    def read(self) -> float:
+        """Return the seconds so far."""
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+        return time.monotonic() - self.started
+
+
+def pack(
+    progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+) -> dict[str, Any]:
+    """Return all that a resumed training needs to equal an uninterrupted one: tensors and plain values."""
+    return {
+        "progress": asdict(progress),
+        "model": model.state_dict(),
+        "optimizer": optimizer_state(optimizer),
+        "random": _random_state(device),
+    }
+
+
+def unpack(
+    state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+) -> Progress:
+    """Put everything back where `pack` found it."""
+    model.load_state_dict(state["model"])
+    load_optimizer_state(optimizer, state["optimizer"])
+    torch.set_rng_state(state["random"]["cpu"].cpu())
+    if device.type == "cuda" and "cuda" in state["random"]:
+        torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), device)
+    if device.type == "mps" and "mps" in state["random"]:
+        torch.mps.set_rng_state(state["random"]["mps"].cpu())
+    return Progress(**state["progress"])
+
+
+def restore(settings: Supervised, run: Run, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Return the progress of the run's newest checkpoint, its tensors put back; or begin."""
+    found = run.restore()
+    return unpack(found[1], model, optimizer, run.device) if found else begin(settings)
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state

@@ -1,0 +1,101 @@
+"""The trainer `supervised`: its settings, and the door to its loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from lamcore import Trainer
+
+if TYPE_CHECKING:
+    from lamcore.data import Data
+    from lamcore.run import Run
+
+
+class Schedule(Enum):
+    """How the learning rate falls after the warm-up."""
+
+    inverse_square_root = "inverse_square_root"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Precision(Enum):
+    """What numbers forward and backward are computed in."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+@dataclass
+class Supervised(Trainer):
+    """Learn from examples with AdamW, a warmed-up learning rate, early stopping, a time budget and exact resume."""
+
+    steps: int = 0
+    """Most updates; 0 is no limit."""
+    minutes: float = 0.0
+    """Time budget, validations included: after 50 updates it becomes a fixed number of updates; 0 is none."""
+    lr: float = 1e-3
+    """Peak learning rate."""
+    warmup: int = 400
+    """Updates over which the learning rate rises to its peak; 0 is no warm-up."""
+    schedule: Schedule = Schedule.inverse_square_root
+    """After the warm-up: inverse_square_root, cosine (needs steps or minutes) or constant."""
+    min_lr: float = 0.0
+    """Where the schedule ends, as a share of lr."""
+    weight_decay: float = 0.01
+    """AdamW's decay of matrices and embeddings; biases and norms have none."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
+    """AdamW's two decay rates of the running averages."""
+    eps: float = 1e-9
+    """AdamW's epsilon."""
+    batch_tokens: int = 4096
+    """Most padded tokens in a batch; small models on a CPU learn faster per minute with about 1000."""
+    accumulation: int = 1
+    """Batches an update; the update equals that of one large batch."""
+    clip: float = 1.0
+    """Largest norm of the gradient of the loss per item; 0 is no clipping."""
+    precision: Precision = Precision.fp32
+    """fp32, or bf16 (autocast: weights stay fp32)."""
+    validate_every: int = 500
+    """Updates between validations, each of which is also a checkpoint."""
+    patience: int = 10
+    """Validations without improvement after which training ends; 0 is off."""
+    target: float | None = None
+    """Value of the monitor at which training ends; null is none."""
+    average: int = 0
+    """Average the weights of the last so many validations, kept where it beats the best; 0 is off."""
+    log_every: int = 50
+    """Updates between lines of the log."""
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+        if not (self.steps or self.minutes or self.patience) and self.target is None:
+            raise ValueError("nothing would end the training: set steps, minutes, patience or target")
+        if self.schedule is Schedule.cosine and not (self.steps or self.minutes):
+            raise ValueError("schedule cosine must know its end: set steps or minutes")
+
+    def fit(self, run: Run, model: Any, data: Data) -> None:
+        """Train; return with the best weights in `model`."""
+        from lamcore_trainers.loop import train
+
+        train(self, run, model, data)
+
+
+def _check_ranges(settings: Supervised) -> None:
+    for name in ("steps", "minutes", "warmup", "weight_decay", "clip", "patience", "average"):
+        if getattr(settings, name) < 0:
+            raise ValueError(f"{name} must be 0 or more, not {getattr(settings, name)}")
+    for name in ("batch_tokens", "accumulation", "validate_every", "log_every"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be 1 or more, not {getattr(settings, name)}")
+    for name in ("lr", "eps"):
+        if not getattr(settings, name) > 0:
+            raise ValueError(f"{name} must be more than 0, not {getattr(settings, name)}")
+    if not 0 <= settings.min_lr <= 1:
+        raise ValueError(f"min_lr must be between 0 and 1 (a share of lr), not {settings.min_lr}")
+    if settings.average == 1:
+        raise ValueError("average must be 0 (off) or 2 or more, not 1")
+    if len(settings.betas) != 2 or not all(0 <= beta < 1 for beta in settings.betas):
+        raise ValueError(f"betas must be two numbers from 0 to below 1, not {settings.betas}")

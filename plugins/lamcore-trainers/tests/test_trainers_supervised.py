@@ -1,0 +1,461 @@
+"""`supervised` on a toy task, with a real run and real data: every token has one right tag."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from lamcore import Architecture, LamcoreError, Source
+from lamcore.data import Data
+from lamcore.kinds import Recipe
+from lamcore.model import ModelParts, TrainedModel
+from lamcore.plugins import Registry
+from lamcore.prepare import prepare
+from lamcore.run import Run
+from lamcore_trainers import Supervised
+from lamcore_trainers.average import mean_weights
+from lamcore_trainers.meter import Meter, Update
+from lamcore_trainers.optimizer import shrink
+from lamcore_trainers.progress import Clock, Progress, watch_budget
+from lamcore_trainers.supervised import Precision, Schedule
+
+TOKENS, TAGS = 24, 5
+
+
+def tags(tokens):
+    return tokens * 7 % 11 % TAGS
+
+
+@dataclass
+class Numbers(Source):
+    """300 records of one to six numbers to train on, 50 to validate."""
+
+    def load(self):
+        rng = random.Random(5)
+        rows = [[rng.randint(1, TOKENS - 1) for _ in range(rng.randint(1, 6))] for _ in range(350)]
+        records = [{"id": f"r{number}", "tokens": row} for number, row in enumerate(rows)]
+        return {"train": records[:300], "validation": records[300:]}
+
+
+@dataclass
+class Tagging(Architecture):
+    """Embedding, norm, dropout, linear."""
+
+    dropout: float = 0.1
+    reads = ("tokens",)
+    answers = ()
+
+    def build(self, tokenizer, labels):
+        torch.manual_seed(3)
+        return Tagger(self.dropout)
+
+
+class Tagger(nn.Module):
+    """Token 0 is padding."""
+
+    def __init__(self, dropout):
+        super().__init__()
+        self.embedding = nn.Embedding(TOKENS, 16)
+        self.norm = nn.LayerNorm(16)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(16, TAGS)
+
+    def encode(self, records):
+        return [{"tokens": np.array(record["tokens"]), "size": len(record["tokens"])} for record in records]
+
+    def collate(self, examples):
+        tokens = [torch.tensor(example["tokens"], dtype=torch.long) for example in examples]
+        return {"tokens": nn.utils.rnn.pad_sequence(tokens, batch_first=True)}
+
+    def scores(self, tokens):
+        return self.head(self.dropout(self.norm(self.embedding(tokens))))  # (B, S, tags)
+
+    def forward(self, batch):
+        tokens = batch["tokens"]
+        losses = nn.functional.cross_entropy(self.scores(tokens).mT, tags(tokens), reduction="none")
+        return (losses * (tokens > 0)).sum(1), (tokens > 0).sum(1)
+
+
+class Scripted(Run):
+    """A run whose validations give the losses that are written down."""
+
+    losses: list[float]
+
+    def _loss(self, split):
+        return self.losses.pop(0)
+
+
+class Fixed(Data):
+    """Data whose batches are the rows that are written down."""
+
+    rows: list[range]
+
+    def train_batches(self, tokens, start=0, rank=0, world=1):
+        for rows in self.rows[start:]:
+            examples = self.model.encode([self.ready["train"][row] for row in rows])
+            yield 0, {**self.model.collate(examples), "rows": torch.tensor(rows)}
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Return a function that opens a run in a folder, as `lam train` does, with a new model."""
+    cache = tmp_path_factory.mktemp("cache")
+    prepared = prepare(Recipe(Numbers(), Tagging(), Supervised()), cache)
+
+    def open_run(folder, trainer, losses=None, dropout=0.1, rows=None):
+        folder.mkdir(exist_ok=True)
+        recipe = Recipe(Numbers(), Tagging(dropout), trainer)
+        run = (Run if losses is None else Scripted)(folder, recipe, Registry(), torch.device("cpu"))
+        run.losses = losses
+        run.data = (Data if rows is None else Fixed)(recipe, prepared, cache)
+        parts = ModelParts(recipe.architecture, recipe.preprocessors, recipe.decoding)
+        run.trained = TrainedModel(parts, {}, {}, {}, run.device).build()
+        run.data.bind(run.model, {}, {})
+        run.data.rows, run.data.model = rows, run.model
+        return run
+
+    return open_run
+
+
+def fit(run, signal=None, error=None):
+    """Train; in the forward pass numbered `signal`, the run is interrupted or an error is raised."""
+    if signal:
+        forward, passes = run.model.forward, itertools.count(1)
+
+        def interrupted(batch):
+            if run.model.training and next(passes) == signal:
+                if error:
+                    raise error
+                run.stop("interrupted")
+            return forward(batch)
+
+        run.model.forward = interrupted
+    torch.manual_seed(run.seed)
+    run.recipe.trainer.fit(run, run.model, run.data)
+    return run
+
+
+def settings(**values):
+    base = {"steps": 60, "lr": 0.02, "warmup": 5, "batch_tokens": 60, "validate_every": 20, "log_every": 7}
+    return Supervised(**(base | values))
+
+
+def lines(run):
+    """Return the log without what a clock wrote."""
+    read = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("time", "tokens_per_second", "seconds_left")} for line in read]
+
+
+def validated(run):
+    return [line["step"] for line in lines(run) if "validation" in line]
+
+
+def checkpoints(folder):
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+def state(run):
+    """Return the newest checkpoint: plain values, and tensors as bytes."""
+    newest = max((run.folder / "checkpoints").glob("step-*"))
+    return json.loads((newest / "state.json").read_text())["state"], (newest / "tensors.safetensors").read_bytes()
+
+
+def progress(run):
+    return state(run)[0]["progress"]
+
+
+def kept(run, name):
+    return load_file(run.folder / "checkpoints" / name / "model.safetensors")
+
+
+def same(model, weights):
+    return all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_toy_task_is_learnt_to_the_last_token(tmp_path, start):
+    run = fit(start(tmp_path, settings(steps=300)))
+    tokens = torch.arange(1, TOKENS)[None]
+    assert torch.equal(run.model.eval().scores(tokens).argmax(-1), tags(tokens))
+    assert run.best[1] < 0.05
+    assert run.stopped == "steps"
+
+
+@pytest.mark.parametrize("signals", [(1,), (20,), (33,), (19, 1, 1), (7, 13, 21), (60,)])
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, start, signals):
+    trainer = settings(accumulation=2, average=2)
+    whole = fit(start(tmp_path / "whole", trainer))
+    done = 0
+    for signal in signals:
+        run = fit(start(tmp_path / "parts", trainer), signal=2 * signal)  # two forward passes an update
+        done += signal
+        assert run.stopped == "interrupted"
+        assert progress(run)["step"] == done
+    run = fit(start(tmp_path / "parts", trainer))
+    assert state(run) == state(whole)
+    assert same(run.model, whole.model.state_dict())
+    assert lines(run) == lines(whole)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_weights(tmp_path, start):
+    whole = fit(start(tmp_path / "whole", settings()))
+    with pytest.raises(KeyboardInterrupt):
+        fit(start(tmp_path / "killed", settings()), signal=55, error=KeyboardInterrupt())
+    run = fit(start(tmp_path / "killed", settings()))
+    assert state(run) == state(whole)
+    assert lines(run) == lines(whole)
+    assert same(run.model, whole.model.state_dict())
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path, start):
+    whole = fit(start(tmp_path, settings()))
+    before = lines(whole)
+    again = fit(start(tmp_path, settings()), signal=1, error=AssertionError("trained again"))
+    assert lines(again) == before
+    assert same(again.model, whole.model.state_dict())
+
+
+def test_an_interruption_is_heeded_within_the_update_it_comes_in(tmp_path, start):
+    fit(start(tmp_path, settings()), signal=9)
+    assert checkpoints(tmp_path) == ["step-00000009"]
+
+
+def test_minutes_become_steps_once_and_a_resumed_training_keeps_them(tmp_path, start, monkeypatch):
+    """The clock is read a fixed number of times, so that a clock which ticks when it is read gives a known plan.
+
+    By hand, at 0.1 s a tick: updates 11 to 50 took 5.8 s, a validation 0.1 s, 7.4 s are spent. Of 30.3 s 3 % and the
+    last validation are left over: 21.891 s for updates of 0.145 + 0.1 / 20 s.
+    """
+    trainer = settings(steps=0, minutes=0.505, schedule=Schedule.cosine)
+    monkeypatch.setattr(time, "monotonic", itertools.count(0, 0.1).__next__)
+    whole = fit(start(tmp_path / "whole", trainer))
+    assert progress(whole)["step"] == progress(whole)["total"] == 50 + 145
+    assert validated(whole) == [20, 40, 50, 60, 80, 100, 120, 140, 160, 180, 195]
+
+    monkeypatch.setattr(time, "monotonic", itertools.count(0, 0.1).__next__)
+    fit(start(tmp_path / "parts", trainer), signal=57)
+    monkeypatch.setattr(time, "monotonic", itertools.count(7, 55.5).__next__)
+    fit(start(tmp_path / "parts", trainer), signal=30)
+    run = fit(start(tmp_path / "parts", trainer))
+    assert state(run) == state(whole)
+    assert lines(run) == lines(whole)
+
+
+def test_a_training_interrupted_before_its_plan_keeps_the_seconds_it_measured(tmp_path, start):
+    trainer = settings(steps=0, minutes=0.02)
+    before = progress(fit(start(tmp_path, trainer), signal=30))
+    assert not before["planned"] and before["spent"] > before["warmed"] > 0
+    after = progress(fit(start(tmp_path, trainer)))
+    assert after["planned"] and after["spent"] > before["spent"] and after["warmed"] == before["warmed"]
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+def test_two_accumulated_batches_equal_the_one_batch_of_both(tmp_path, start, clip):
+    values = {"steps": 3, "warmup": 0, "clip": clip}
+    halves = [range(0, 8), range(8, 11), range(11, 30), range(30, 32), range(32, 35), range(35, 60)]
+    wholes = [range(0, 11), range(11, 32), range(32, 60)]
+    one = fit(start(tmp_path / "one", settings(**values), dropout=0.0, rows=wholes))
+    two = fit(start(tmp_path / "two", settings(**values, accumulation=2), dropout=0.0, rows=halves))
+    for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_the_first_update_is_adams_on_the_mean_loss_of_all_tokens(tmp_path, start):
+    """With bias correction it is -lr * g / (|g| + eps), beside the decay of matrices."""
+    trainer = settings(steps=1, warmup=0, schedule=Schedule.constant, weight_decay=0.5, clip=0.0, eps=1e-4)
+    run = start(tmp_path, trainer, dropout=0.0, rows=[range(0, 5)])
+    before = Tagging(dropout=0.0).build({}, {})
+    _, batch = next(run.data.train_batches(60))
+    losses, counts = before(batch)
+    (losses.sum() / counts.sum()).backward()
+    fit(run)
+    for (name, p), after in zip(before.named_parameters(), run.model.parameters(), strict=True):
+        decay = 0.5 if name in ("embedding.weight", "head.weight") else 0.0
+        expected = p * (1 - 0.02 * decay) - 0.02 * p.grad / (p.grad.abs() + 1e-4)
+        torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("clip", "after"), [(0.0, [0.6, 0.8]), (2.0, [0.6, 0.8]), (0.5, [0.3, 0.4])])
+def test_clipping_measures_the_gradient_of_the_loss_per_item(clip, after):
+    grads = [torch.tensor([3.0]), torch.tensor([4.0])]  # of a loss summed over five items
+    assert shrink(grads, torch.tensor(5.0), clip).item() == pytest.approx(1.0)
+    assert torch.cat(grads).tolist() == pytest.approx(after, rel=1e-5)
+
+
+def test_seconds_of_validations_are_not_seconds_of_updates():
+    progress = Progress(step=10, validated=5, validating=20.0, validations=2)
+    watch_budget(settings(), progress, now=30.0)
+    assert progress.warmed == 10.0
+    progress.step = progress.validated = 50
+    progress.validating, progress.validations = 40.0, 4
+    watch_budget(settings(steps=0, minutes=10, validate_every=5), progress, now=58.0)
+    # 8 s for 40 updates, 10 s a validation: 600 s less 3 %, 58 and the last validation, for updates of 0.2 + 10 / 5 s
+    assert progress.planned and progress.total == 50 + 233
+
+
+def test_training_ends_when_the_monitor_reaches_the_target(tmp_path, start):
+    run = fit(start(tmp_path, settings(target=0.5), losses=[0.9, 0.5, 0.1]))
+    assert validated(run) == [20, 40]
+    assert run.stopped == "target"
+
+
+def test_training_ends_after_as_many_validations_without_improvement_as_patience(tmp_path, start):
+    losses = [0.9, 0.8, 0.85, 0.7, 0.7, 0.75, 0.1]
+    run = fit(start(tmp_path, settings(steps=0, patience=2), losses=losses))
+    assert validated(run) == [20, 40, 60, 80, 100, 120]
+    assert run.best == (80, 0.7)
+    assert run.stopped == "patience"
+
+
+def test_the_best_weights_are_left_in_the_model(tmp_path, start):
+    at_40 = fit(start(tmp_path / "short", settings(), losses=[0.9, 0.3]), signal=40).model.state_dict()
+    run = fit(start(tmp_path / "long", settings(), losses=[0.9, 0.3, 0.8]))
+    assert run.best == (40, 0.3)
+    assert same(run.model, at_40)
+
+
+def test_the_average_of_the_last_weights_is_kept_where_it_is_better(tmp_path, start):
+    run = fit(start(tmp_path, settings(average=2), losses=[0.9, 0.3, 0.8, 0.2]))
+    assert validated(run) == [20, 40, 60, 60]
+    assert [name for name in checkpoints(tmp_path) if "weights" in name] == ["weights-00000040", "weights-00000060"]
+    one, two = kept(run, "weights-00000040"), kept(run, "weights-00000060")
+    for name, tensor in run.model.state_dict().items():
+        torch.testing.assert_close(tensor, (one[name] + two[name]) / 2, rtol=0, atol=1e-7)
+
+
+def test_the_average_of_the_last_weights_is_dropped_where_it_is_worse(tmp_path, start):
+    run = fit(start(tmp_path, settings(average=2), losses=[0.9, 0.3, 0.8, 0.4]))
+    assert same(run.model, kept(run, "best-00000040"))
+    assert lines(run)[-1] == {"step": 60, "averaged": 2, "average_score": 0.4, "average_kept": False}
+
+
+def test_a_mean_of_weights_keeps_their_types():
+    one = {"w": torch.tensor([1.0, 2.0]), "seen": torch.tensor(3), "half": torch.tensor([1.0], dtype=torch.bfloat16)}
+    two = {"w": torch.tensor([4.0, 2.0]), "seen": torch.tensor(5), "half": torch.tensor([2.0], dtype=torch.bfloat16)}
+    mean = mean_weights([one, two])
+    assert mean["w"].tolist() == [2.5, 2.0] and mean["seen"].item() == 5
+    assert mean["half"].item() == 1.5 and mean["half"].dtype == torch.bfloat16
+
+
+def poison(run, where, step):
+    """Put a NaN into an update: into the loss of the batch's second record, or into every gradient."""
+    forward, passes = run.model.forward, itertools.count(1)
+
+    def poisoned(batch):
+        losses, counts = forward(batch)
+        if run.model.training and next(passes) == step:
+            if where == "gradient":
+                losses.register_hook(lambda grad: grad * torch.nan)
+            else:
+                losses = losses * torch.where(torch.arange(len(losses)) == 1, torch.nan, 1.0)
+        return losses, counts
+
+    run.model.forward = poisoned
+    with pytest.raises(LamcoreError) as caught:
+        fit(run)
+    assert caught.value.exit_code == 3
+    _, batch = next(run.data.train_batches(60, start=step - 1))
+    return str(caught.value), run.data.names(batch)
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_record(tmp_path, start):
+    run = start(tmp_path, settings())
+    message, names = poison(run, "loss", 27)
+    assert message == (
+        f"Update 27: the loss is nan, at records {names[1]}. Look at these records, or try a smaller trainer.lr "
+        "(0.02 now), a longer trainer.warmup (5). The last good checkpoint is kept."
+    )
+    assert checkpoints(tmp_path) == ["best-00000020", "step-00000020"]
+    assert all(p.isfinite().all() for p in run.model.parameters())
+
+
+def test_a_gradient_that_is_not_finite_stops_and_names_the_batch(tmp_path, start):
+    run = start(tmp_path, settings(clip=0.0))
+    message, names = poison(run, "gradient", 3)
+    where = f"{', '.join(names[:5])} and {len(names) - 5} more"
+    assert message.startswith(f"Update 3: the gradient's norm is nan, at records {where}. Look at these records")
+    assert "trainer.clip=1" in message
+    assert all(p.isfinite().all() for p in run.model.parameters())
+
+
+def test_numbers_that_are_looked_at_together_still_name_the_first_bad_update(start, tmp_path):
+    """So it is on a GPU, where looking at every update would make it wait."""
+    run = start(tmp_path, settings(), rows=[range(0, 3)])
+    meter = Meter(settings(), Progress(), run.data, Clock(0.0, torch.device("cpu")))
+    meter.eager = False
+    for step, loss in ((1, 6.0), (2, float("inf")), (3, float("nan"))):
+        losses = [torch.tensor([1.0, 2.0, loss])]
+        meter.add(Update(step, 0, 0.1, [torch.tensor([7, 8, 9])], losses, torch.tensor(5.0), torch.tensor(1.0)))
+    with pytest.raises(LamcoreError, match="Update 2: the loss is inf, at records r9"):
+        meter.check()
+    assert meter.progress.loss == 9.0 and meter.progress.count == 5.0
+
+
+def test_a_monitor_that_is_not_finite_stops_before_a_checkpoint(tmp_path, start):
+    with pytest.raises(LamcoreError) as caught:
+        fit(start(tmp_path, settings(), losses=[0.5, float("nan")]))
+    assert caught.value.exit_code == 3
+    assert checkpoints(tmp_path) == ["best-00000020", "step-00000020"]
+
+
+def test_a_batch_too_large_for_memory_is_one_line_that_says_what_to_do(tmp_path, start):
+    run = start(tmp_path, settings())
+    run.model.forward = lambda batch: torch.empty(1 << 60)
+    with pytest.raises(LamcoreError, match=r"set trainer.batch_tokens to 30 and trainer.accumulation to 2") as caught:
+        fit(run)
+    assert caught.value.exit_code == 6
+
+
+def test_other_errors_keep_their_own_words(tmp_path, start):
+    run = start(tmp_path, settings())
+    run.model.forward = lambda batch: torch.ones(2) @ torch.ones(3)
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        fit(run)
+
+
+def test_the_log_tells_the_loss_of_all_tokens_since_the_last_line(tmp_path, start):
+    rows = [range(0, 8), range(8, 11), range(11, 30), range(30, 32)]
+    run = start(tmp_path, settings(steps=4, log_every=2), dropout=0.0, rows=rows)
+    losses, counts = [0.0, 0.0], [0, 0]
+    forward, passes = run.model.forward, itertools.count()
+
+    def noted(batch):
+        result = forward(batch)
+        if run.model.training:
+            place = next(passes) // 2
+            losses[place] += result[0].sum().item()
+            counts[place] += int(result[1].sum())
+        return result
+
+    run.model.forward = noted
+    fit(run)
+    first, second, _ = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert first["loss"] == pytest.approx(losses[0] / counts[0], rel=1e-6)
+    assert second["loss"] == pytest.approx(losses[1] / counts[1], rel=1e-6)
+    told = {"loss", "learning_rate", "grad_norm", "epoch", "steps", "tokens_per_second", "seconds_left"}
+    assert first.keys() == {"step", "time", *told}
+    assert (first["step"], first["learning_rate"], first["steps"]) == (2, pytest.approx(0.008), 4)
+    assert second["seconds_left"] == 0
+
+
+def test_half_precision_learns_too_and_keeps_whole_weights(tmp_path, start):
+    run = fit(start(tmp_path, settings(steps=300, precision=Precision.bf16)))
+    assert run.best[1] < 0.05
+    assert {p.dtype for p in run.model.parameters()} == {torch.float32}
+
+
+def test_a_stop_by_someone_else_validates_and_ends(tmp_path, start):
+    run = start(tmp_path, settings())
+    log = run.log
+    run.log = lambda step, values: (log(step, values), run.stop("enough") if step == 28 else None)
+    fit(run)
+    assert validated(run) == [20, 28]
+    assert progress(run)["ended"] == run.stopped == "enough"

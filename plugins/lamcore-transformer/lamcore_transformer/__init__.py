@@ -1,0 +1,110 @@
+"""Offer the encoder-decoder Transformer; `lamcore_transformer.layers` holds the parts for other models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from lamcore import Architecture, Labels, hookimpl
+
+if TYPE_CHECKING:
+    from lamcore.tokenizer import Tokenizer
+    from lamcore_transformer.model import TransformerModel
+
+
+class Activation(Enum):
+    """What stands between the two halves of a feed-forward layer."""
+
+    relu = "relu"
+    gelu = "gelu"
+    silu = "silu"
+    swiglu = "swiglu"
+
+
+class Place(Enum):
+    """Where a layer is normalised."""
+
+    pre = "pre"
+    post = "post"
+
+
+class NormKind(Enum):
+    """How a layer is normalised."""
+
+    layer = "layer"
+    rms = "rms"
+
+
+class Positions(Enum):
+    """How a token's place is told."""
+
+    sinusoidal = "sinusoidal"
+    learned = "learned"
+    rotary = "rotary"
+
+
+@dataclass
+class Transformer(Architecture):
+    """Encoder-decoder Transformer (Vaswani et al. 2017): text in, text out."""
+
+    layers: int = 4
+    """Layers of the encoder, and of the decoder unless decoder_layers says otherwise."""
+    decoder_layers: int | None = None
+    """Layers of the decoder; null is as many as the encoder's."""
+    width: int = 256
+    """Numbers that stand for one token."""
+    heads: int = 4
+    """Attention heads; they share the width."""
+    feed_forward: int = 1024
+    """Width inside a feed-forward layer."""
+    activation: Activation = Activation.relu
+    """relu, gelu, silu, or swiglu (gated, Shazeer 2020: half as many parameters again)."""
+    place: Place = Place.pre
+    """Where layers are normalised: pre trains more easily, post is the original and needs warm-up."""
+    norm: NormKind = NormKind.layer
+    """layer (mean and variance) or rms (root mean square, Zhang and Sennrich 2019)."""
+    positions: Positions = Positions.sinusoidal
+    """sinusoidal, learned (one vector a place, up to max_length) or rotary (Su et al. 2021)."""
+    tie: bool = True
+    """One matrix for reading and writing the target, and with a joint tokenizer for reading the input too."""
+    dropout: float = 0.1
+    """Share of the numbers that are zeroed in training (on a CPU rounded to 1/256)."""
+    label_smoothing: float = 0.1
+    """Share of the probability that is spread evenly over the vocabulary in training."""
+    max_length: int = 512
+    """Longest sequence in tokens, its end mark among them; longer ones are cut."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "feed_forward"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.decoder_layers is not None and self.decoder_layers < 1:
+            raise ValueError(f"decoder_layers must be 1 or more, or null, not {self.decoder_layers}")
+        for name in ("dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and less than 1, not {getattr(self, name)}")
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads, but {self.width} is not one of {self.heads}")
+        if self.positions is Positions.rotary and self.width // self.heads % 2:
+            raise ValueError(f"rotary positions need an even width a head, not {self.width // self.heads}")
+        if self.positions is Positions.sinusoidal and self.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, not {self.width}")
+        if self.max_length < 2:
+            raise ValueError(f"max_length must be 2 or more, not {self.max_length}")
+
+    def build(self, tokenizer: Mapping[str, Tokenizer], labels: Labels) -> TransformerModel:
+        """Return a new model with random weights, drawn from torch's seed."""
+        from lamcore_transformer.model import TransformerModel
+
+        return TransformerModel(self, tokenizer)
+
+
+@hookimpl
+def register_architectures(register: Any) -> None:
+    """Offer the architectures of this plugin."""
+    register("transformer", Transformer)

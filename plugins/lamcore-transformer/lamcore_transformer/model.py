@@ -1,0 +1,216 @@
+"""The encoder-decoder Transformer as a model of lamcore: it encodes, learns from and answers records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lamcore import Answer, Decoding, Example, Record
+from lamcore.decode import limits, search
+from lamcore_transformer import layers
+
+if TYPE_CHECKING:
+    from lamcore.tokenizer import Tokenizer
+    from lamcore_transformer import Transformer
+
+ROUND = 2
+"""Lengths are padded to multiples of this: few shapes (a library may prepare code for each), little padding."""
+ROOM = 32
+"""Places by which the cache of a search grows."""
+
+
+class TransformerModel(nn.Module):
+    """Text in, text out; `settings` are those of the architecture."""
+
+    def __init__(self, settings: Transformer, tokenizer: Mapping[str, Tokenizer]):
+        super().__init__()
+        self.settings = settings
+        self.source_tokenizer, self.target_tokenizer = tokenizer["input"], tokenizer["target"]
+        joint = settings.tie and self.source_tokenizer is self.target_tokenizer
+        self.target_embedding = nn.Embedding(self.target_tokenizer.size, settings.width)
+        self.source_embedding = None if joint else nn.Embedding(self.source_tokenizer.size, settings.width)
+        self.output = None if settings.tie else nn.Linear(settings.width, self.target_tokenizer.size, bias=False)
+        self.source_places, self.target_places = self._places(), self._places()
+        last = settings.place.value == "pre"
+        self.encoder = layers.Stack(self._layers(layers.EncoderLayer, settings.layers), self._norm() if last else None)
+        depth = settings.decoder_layers or settings.layers
+        self.decoder = layers.Stack(self._layers(layers.DecoderLayer, depth), self._norm() if last else None)
+        self.reset_parameters()
+
+    def _layers(self, kind: type[nn.Module], depth: int) -> list[nn.Module]:
+        s = self.settings
+        shape = (s.width, s.heads, s.feed_forward, s.activation.value, s.norm.value, s.place.value, s.dropout)
+        return [kind(*shape) for _ in range(depth)]
+
+    def _norm(self) -> nn.Module:
+        return layers.make_norm(self.settings.norm.value, self.settings.width)
+
+    def _places(self) -> nn.Embedding | None:
+        s = self.settings
+        return nn.Embedding(s.max_length, s.width) if s.positions.value == "learned" else None
+
+    def reset_parameters(self) -> None:
+        """Draw new weights: Xavier for products (each part of a fused one by itself), width**-0.5 for embeddings.
+
+        Embeddings are multiplied by sqrt(width) when read, so tokens enter with variance 1 and leave as scores of it.
+        """
+        for name, weight in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(weight)
+            elif "embedding" in name or "places" in name or name.startswith("output"):
+                nn.init.normal_(weight, std=self.settings.width**-0.5)
+            elif weight.ndim == 2:
+                width = self.settings.width
+                parts = len(weight) // width if "attention" in name or "cross" in name else 1
+                for part in weight.chunk(parts):
+                    nn.init.xavier_uniform_(part)
+
+    # ------------------------------------------------------------------------------------- records to tensors
+
+    def encode(self, records: list[Record]) -> list[Example]:
+        """Return `source` and `target`, token ids that close with the end mark, cut to max_length."""
+        sources = self._ids(self.source_tokenizer, [record["input"] for record in records])
+        targets = self._ids(self.target_tokenizer, [record["target"] for record in records])
+        return [
+            {"source": source, "target": target, "size": (len(source), len(target))}
+            for source, target in zip(sources, targets, strict=True)
+        ]
+
+    def _ids(self, tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
+        most = self.settings.max_length - 1
+        return [np.array([*ids[:most], tokenizer.eos], dtype=np.int32) for ids in tokenizer.encode(texts)]
+
+    def collate(self, examples: list[Example]) -> dict[str, Tensor]:
+        """Pad to `source` (B, S) and `target` (B, T)."""
+        return {
+            "source": _pad([example["source"] for example in examples], self.source_tokenizer.pad),
+            "target": _pad([example["target"] for example in examples], self.target_tokenizer.pad),
+        }
+
+    # ------------------------------------------------------------------------------------------------ learning
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return each record's summed loss and its number of target tokens, the end mark included.
+
+        Labels are smoothed in training only, so that validation losses (and their exponent, perplexity) compare.
+        """
+        target, pad = batch["target"], self.target_tokenizer.pad
+        hidden = self._hidden(batch)
+        smoothing = self.settings.label_smoothing if self.training else 0.0
+        losses = layers.chunked_loss(hidden.flatten(0, 1), self._writer(), target.flatten(), smoothing, pad)
+        return losses.view(target.shape).sum(1), (target != pad).sum(1)
+
+    def logits(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the scores of each target token's place, before softmax: (B, T, V)."""
+        return F.linear(self._hidden(batch), self._writer())
+
+    def _hidden(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return what the decoder makes of each place of the target, given the places before: (B, T, D)."""
+        memory, memory_mask = self._read(batch["source"])
+        target = batch["target"]
+        before = F.pad(target[:, :-1], (1, 0), value=self.target_tokenizer.bos)
+        x, turn = self._embed(before, self.target_embedding, self.target_places)
+        ahead = torch.full((target.shape[1], target.shape[1]), -torch.inf, device=target.device).triu_(1)
+        return self.decoder(x, memory, ahead, memory_mask, turn)
+
+    def _read(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the encoded source (B, S, D) and the mask of its padding, (B, 1, 1, S) or None where there is none."""
+        padding = source == self.source_tokenizer.pad
+        mask = None
+        if padding.any():
+            mask = torch.zeros(padding.shape, device=source.device).masked_fill_(padding, -torch.inf)[:, None, None]
+        x, turn = self._embed(source, self.source_embedding or self.target_embedding, self.source_places)
+        return self.encoder(x, mask, turn), mask
+
+    def _embed(
+        self, ids: Tensor, embedding: nn.Embedding, places: nn.Embedding | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Return the embedded tokens (B, T, D), and the turn of rotary positions."""
+        vectors = embedding(ids)
+        place, turn = self._positions(0, ids.shape[1], places, ids.device)
+        root = self.settings.width**0.5
+        x = vectors * root if place is None else torch.add(place.to(vectors.dtype), vectors, alpha=root)
+        return layers.dropout(x, self.settings.dropout, self.training), turn
+
+    def _positions(
+        self, start: int, stop: int, places: nn.Embedding | None, device: torch.device
+    ) -> tuple[Tensor | None, tuple[Tensor, Tensor] | None]:
+        """Return vectors to add to the tokens at start..stop, or the turn of their heads; padding may lie beyond."""
+        s = self.settings
+        beyond = max(0, stop - s.max_length)
+        if places is not None:
+            return F.pad(places.weight, (0, 0, 0, beyond))[start:stop] * s.width**0.5, None
+        if s.positions.value == "sinusoidal":
+            return layers.sinusoids(s.max_length + beyond, s.width, device)[start:stop], None
+        cosine, sine = layers.rotary(s.max_length + beyond, s.width // s.heads, device)
+        return None, (cosine[start:stop], sine[start:stop])
+
+    def _writer(self) -> Tensor:
+        """Return the matrix that turns a hidden vector into scores, (V, D)."""
+        return (self.output or self.target_embedding).weight
+
+    # ----------------------------------------------------------------------------------------------- answering
+
+    @torch.inference_mode()
+    def predict(self, batch: dict[str, Tensor], decoding: Decoding) -> list[Answer]:
+        """Return one {"target", "score"} a record; score is the log probability over its length penalty."""
+        was_training = self.training
+        self.eval()
+        memory, mask = self._read(batch["source"])
+        lengths = (batch["source"] != self.source_tokenizer.pad).sum(1) - 1
+        most = limits(lengths, decoding).clamp(max=self.settings.max_length - 1)
+        tokenizer = self.target_tokenizer
+        never = (tokenizer.pad, tokenizer.unk, tokenizer.bos)
+        found = search(_Steps(self, memory, mask), most, decoding, bos=tokenizer.bos, eos=tokenizer.eos, never=never)
+        self.train(was_training)
+        texts = tokenizer.decode([answers[0].ids for answers in found])
+        return [{"target": text, "score": answers[0].score} for text, answers in zip(texts, found, strict=True)]
+
+
+class _Steps:
+    """Answers half-way: what the decoder remembers of the inputs, and of the tokens it has written."""
+
+    def __init__(self, model: TransformerModel, memory: Tensor, mask: Tensor | None):
+        self.model, self.length = model, 0
+        self.layers: list[Any] = list(model.decoder.layers)
+        self.inputs = torch.stack([layer.cross.remember(memory) for layer in self.layers])  # (L, 2, B*H, S, d)
+        heads = model.settings.heads
+        self.mask = None if mask is None else mask.squeeze(1).repeat_interleave(heads, 0)  # (B*H, 1, S)
+        self.cache = memory.new_empty(len(self.layers), 2, ROOM, len(memory), model.settings.width)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        model = self.model
+        if self.length == self.cache.shape[2]:
+            self.cache = F.pad(self.cache, (0, 0, 0, 0, 0, ROOM))
+        place, turn = model._positions(self.length, self.length + 1, model.target_places, tokens.device)
+        x = model.target_embedding(tokens) * model.settings.width**0.5
+        x = x if place is None else x + place.to(x.dtype)
+        for layer, inputs, cache in zip(self.layers, self.inputs, self.cache, strict=True):
+            x = layer.step(x, inputs, cache, self.length, self.mask, turn)
+        self.length += 1
+        return F.linear(model.decoder.last(x), model._writer())
+
+    def select(self, rows: Tensor, records: Tensor | None) -> None:
+        old = self.cache
+        room = -(-(self.length + 1) // ROOM) * ROOM
+        self.cache = old.new_empty(*old.shape[:2], room, len(rows), old.shape[4])
+        for written, new in zip(old.flatten(0, 1), self.cache.flatten(0, 1), strict=True):
+            torch.index_select(written[: self.length], 1, rows, out=new[: self.length])
+        if records is not None:
+            heads = self.model.settings.heads
+            places = (records[:, None] * heads + torch.arange(heads, device=records.device)).flatten()
+            self.inputs = self.inputs.index_select(2, places)
+            self.mask = None if self.mask is None else self.mask.index_select(0, places)
+
+
+def _pad(rows: list[np.ndarray], pad: int) -> Tensor:
+    length = max(len(row) for row in rows)
+    padded = np.full((len(rows), -(-length // ROUND) * ROUND), pad, dtype=np.int64)
+    for line, row in zip(padded, rows, strict=True):
+        line[: len(row)] = row
+    return torch.from_numpy(padded)
