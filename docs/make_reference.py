@@ -55,7 +55,7 @@ COLUMNS = {
 }
 
 ARGUMENTS = {
-    "register": "`register(name, class)`: offer a component under a snake_case name",
+    "register": "`register(name, thing)`: offer a component class, or a click command, under a snake_case name",
     "run": "the run: `run.folder`, `run.seed`, `run.device`, `run.recipe` (what it is made of), `run.monitor`",
     "data": "the data: `data.raw[split]` as the source gave it, `data.ready[split]` as the model reads it",
     "model": "the model, a `torch.nn.Module`",
@@ -76,7 +76,7 @@ def pages() -> dict[str, str]:
         "kinds.md": contracts(),
         "components.md": components(registry),
         "columns.md": columns(registry),
-        "cli.md": verbs(),
+        "cli.md": verbs(registry),
         "config.md": config(),
         "core.md": core(),
     }
@@ -278,12 +278,12 @@ def column_names(cls: type, where: str) -> tuple[str, ...]:
     return tuple(names) if isinstance(names, (list, tuple)) else ()
 
 
-def verbs() -> str:
+def verbs(registry: Registry) -> str:
     """Return the page of `lam --help` and of each verb's."""
     from lamcore.cli import lam as group
 
     width = {**group.context_settings, "terminal_width": 100}
-    context = click.Context(group, info_name="lam", **width)
+    context = click.Context(group, info_name="lam", obj=registry, **width)
     text = f"# The lam command\n\n```text\n{group.get_help(context)}\n```\n"
     for name in sorted(group.list_commands(context)):
         command = group.get_command(context, name)

@@ -28,22 +28,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "MISSING",
-    "Answer",
-    "Architecture",
-    "Augmenter",
-    "Decoding",
-    "Example",
-    "Labels",
-    "LamcoreError",
-    "Metric",
-    "Model",
-    "Preprocessor",
-    "Record",
-    "Source",
-    "Trainer",
-    "hookimpl",
-]
+    "MISSING", "Answer", "Architecture", "Augmenter", "Decoding", "Example", "Labels", "LamcoreError",
+    "Metric", "Model", "Preprocessor", "Record", "Source", "Trainer", "hookimpl",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lamcore.errors import BAD_INPUT, BUG, INTERRUPTED, NO_ROOM, LamcoreError, unknown
+from lamcore.errors import BAD_INPUT, BUG, INTERRUPTED, NO_ROOM, LamcoreError, safe
 
 if TYPE_CHECKING:
     from lamcore.plugins import Registry
 
-EVERYWHERE = """Options of every verb: --no-plugin NAME (leave a plugin out), --lamfile FILE (read a plugin from a file),
---quiet (no progress), --debug (show tracebacks)."""
-OVERRIDES = click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+EVERYWHERE = """Options of every verb: --no-plugin NAME (leave a plugin out), --lamfile FILE (read a plugin from a
+file), --quiet (no progress), --debug (show tracebacks)."""
+SHOWN = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-RUN = click.argument("run", type=click.Path(path_type=Path))
 FILE = click.Path(path_type=Path)
+RUN = click.argument("run", type=FILE)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 DECODING = click.option("--decoding", "words", multiple=True, metavar="KEY=VALUE", help="Such as beam=5; repeatable.")
 
@@ -54,14 +54,29 @@ def registry(own_lamfile: bool = True) -> Registry:
     return load_plugins(options.block, lamfile)
 
 
-@click.group(epilog=EVERYWHERE, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Verbs(click.Group):
+    """The core's verbs, and under other names those of plugins, which get the registry by `click.pass_obj`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every verb; help runs no lamfile."""
+        ctx.obj = ctx.obj or registry(own_lamfile=False)
+        return sorted({*self.commands, *ctx.obj.commands})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a verb, loading plugins only where it is none of the core's."""
+        if cmd_name not in self.commands:
+            ctx.obj = ctx.obj or registry()
+        return self.commands.get(cmd_name) or ctx.obj.commands.get(cmd_name)
+
+
+@click.group(cls=Verbs, epilog=EVERYWHERE, context_settings=SHOWN)
 @click.version_option(package_name="lamcore", message="lamcore %(version)s")
 def lam() -> None:
     """Train models that turn an input into an action, from plugins composed by configs."""
 
 
 @lam.command(context_settings=HYDRA)
-@OVERRIDES
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def train(overrides: tuple[str, ...]) -> None:
     """Train a run.
 
@@ -73,17 +88,15 @@ def train(overrides: tuple[str, ...]) -> None:
     \b
     GROUP=NAME chooses a component (source, architecture, trainer, decoding), GROUP=[NAMES] several in order
     (preprocessors, augmenters, metrics), GROUP.SETTING=VALUE sets one. `lam list` shows what there is,
-    `lam config OVERRIDES` what a run would be. Hydra's flags work: --multirun, --cfg job, --config-dir.
-    """
+    `lam config OVERRIDES` what a run would be. Hydra's flags work: --multirun, --cfg job, --config-dir."""
     from lamcore import config
 
     known = registry()
 
     def job(made: config.Composed) -> None:
-        from lamcore import commands, console
+        from lamcore import commands
 
-        run = commands.start(known, made.values, made.written, made.origins, Path(made.folder))
-        console.report(run.folder, run.scores)
+        commands.start(known, made.values, made.written, made.origins, Path(made.folder))
 
     config.run(known, overrides, job)
 
@@ -92,9 +105,9 @@ def train(overrides: tuple[str, ...]) -> None:
 @RUN
 def resume(run: Path) -> None:
     """Go on with the interrupted run in the folder RUN."""
-    from lamcore import commands, console
+    from lamcore import commands
 
-    console.report(run, commands.resume(registry(), run).scores)
+    commands.resume(registry(), run)
 
 
 @lam.command()
@@ -116,10 +129,9 @@ def _settings(words: tuple[str, ...]) -> dict[str, Any]:
         key, equals, value = word.removeprefix("decoding.").partition("=")
         if not equals:
             raise LamcoreError(f"--decoding {word}: write KEY=VALUE, such as beam=5.")
-        try:
+        found[key] = value
+        with contextlib.suppress(ValueError):
             found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
     return found
 
 
@@ -141,7 +153,7 @@ def predict(run: Path, text: str | None, source: Path | None, target: Path | Non
     answers = (trained.predict([one], decoding)[0] for one in inputs) if asked else trained.stream(inputs, decoding)
     with _output(target) as put:
         for answer in answers:
-            put(json.dumps(answer, ensure_ascii=False) if as_json else console.safe(console.answer_text(answer)))
+            put(json.dumps(answer, ensure_ascii=False) if as_json else safe(console.answer_text(answer)))
 
 
 def _asked() -> Iterator[str]:
@@ -173,96 +185,24 @@ def _output(path: Path | None) -> Iterator[Any]:
     if path is None:
         yield click.echo
         return
-    from lamcore.store import room
+    from lamcore.store import replacing
 
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
-        with room(path), temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with replacing(path) as file:
             yield lambda line: file.write(f"{line}\n")
-        os.replace(temporary, path)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise LamcoreError(f"--out {path} can't be written: {error.strerror}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@lam.command("list")
-@click.argument("kind", required=False)
-@click.argument("name", required=False)
-@JSON
-def list_(kind: str | None, name: str | None, as_json: bool) -> None:
-    """List components and experiments: all, those of a KIND, or the settings of the one called NAME."""
-    from lamcore import console
-    from lamcore.kinds import KINDS
-    from lamcore.make import describe
-
-    known, one = registry(), (kind or "").removesuffix("s")
-    found = [c for named in known.components.values() for c in named.values() if one in ("", c.kind)]
-    facts = [{"kind": c.kind, "name": c.name, "plugin": c.distribution, "summary": c.summary} for c in found]
-    if one in ("", "experiment"):
-        facts += [{"kind": "experiment", "name": n, "plugin": "", "summary": s} for n, s in known.experiments().items()]
-    if one not in ("", "experiment", *KINDS):
-        raise unknown("kind", kind or "", [*KINDS, "experiment"])
-    if name is None or one == "experiment":
-        _print(facts, as_json)
-    elif as_json:
-        click.echo(json.dumps([vars(setting) for setting in describe(known.find(one, name))], ensure_ascii=False))
-    else:
-        console.component(known.component(one, name))
 
 
 @lam.command()
 @JSON
 def plugins(as_json: bool) -> None:
     """List plugins: distribution, version, state (loaded, blocked, clash, broken) and what each provides."""
+    from lamcore.console import facts
+
     known = registry()
-    facts = [
-        {"distribution": p.distribution, "name": p.name, "version": p.version, "state": p.state, "reason": p.reason}
-        | {"provides": known.provided(p)}
-        for p in known.plugins
-    ]
-    _print(facts, as_json)
-
-
-@lam.command("config", context_settings=HYDRA)
-@click.option("--why", is_flag=True, help="Name the file, plugin or override behind each value.")
-@JSON
-@OVERRIDES
-def config_(overrides: tuple[str, ...], why: bool, as_json: bool) -> None:
-    """Show the config that OVERRIDES compose to, checked as `lam train` checks it."""
-    import yaml
-
-    from lamcore import config
-
-    words = [word for word in overrides if word not in ("--why", "--json")]
-    as_json = as_json or "--json" in overrides
-    made = config.composed(registry(), words)
-    if why or "--why" in overrides:
-        rows = config.leaves(made.written)
-        _print([{"key": k, "value": v, "from": made.origins.get(k, "default of lamcore")} for k, v in rows], as_json)
-    else:
-        text = json.dumps(made.written) if as_json else yaml.safe_dump(made.written, sort_keys=False, allow_unicode=True)
-        click.echo(text.rstrip())
-
-
-def _print(facts: list[dict[str, Any]], as_json: bool) -> None:
-    """Print facts as JSON or as a table."""
-    if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
-        return
-    from lamcore import console
-
-    columns = [key for key in (facts[0] if facts else {}) if any(fact[key] not in ("", {}) for fact in facts)]
-    console.table(columns, [[_cell(fact[key]) for key in columns] for fact in facts])
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {', '.join(names)}" for key, names in value.items())
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-# Errors ----------------------------------------------------------------------------------------------------------
+    shown = ("distribution", "name", "version", "state", "reason")
+    facts([{n: getattr(p, n) for n in shown} | {"provides": known.provided(p)} for p in known.plugins], as_json)
 
 
 def _take_options(words: list[str]) -> list[str]:
@@ -293,18 +233,20 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     logging.basicConfig(format="lam: %(message)s", stream=sys.stderr)
     logging.getLogger("lamcore").setLevel(logging.INFO)
-    words = _take_options(sys.argv[1:])
     try:
-        sys.exit(lam.main(words, prog_name="lam", standalone_mode=False) or 0)
+        with lam.make_context("lam", _take_options(sys.argv[1:]) or ["--help"]) as context:
+            lam.invoke(context)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # whoever read us has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             raise
-        sys.exit(_say(*_line(error)))
+        message, code = _line(error)
+        click.echo(f"lam: {safe(' '.join(message.split()))}", err=True)
+        sys.exit(code)
+    sys.exit(0)
 
 
 def _line(error: BaseException) -> tuple[str, int]:
@@ -320,11 +262,3 @@ def _line(error: BaseException) -> tuple[str, int]:
     with tempfile.NamedTemporaryFile("w", prefix="lam-", suffix=".txt", delete=False, encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
     return f"A bug: {type(error).__name__}: {error} (trace in {file.name}; --debug shows it)", BUG
-
-
-def _say(message: str, code: int) -> int:
-    """Print one line on standard error, whatever the message holds; return the exit code."""
-    from lamcore.console import safe
-
-    print(f"lam: {safe(' '.join(message.split()))}", file=sys.stderr)
-    return code

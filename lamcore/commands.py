@@ -1,7 +1,4 @@
-"""Train, resume, evaluate, predict: read from top to bottom this tells a run.
-
-cli -> config composed -> `train` or `start` -> `_run`: data, vocabulary, model, rehearsal, fit, scores.
-"""
+"""Train, resume, evaluate, predict: read from top to bottom this tells a run."""
 
 from __future__ import annotations
 
@@ -11,13 +8,12 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from datasets import Dataset
 
 import lamcore
 from lamcore import tokenizer as tokenizers
@@ -30,7 +26,9 @@ from lamcore.plugins import Registry, load_plugins
 from lamcore.prepare import cache_folder, prepare
 from lamcore.run import Run
 from lamcore.scores import Scores, scored
-from lamcore.store import commit, dumps, locked, write
+from lamcore.store import commit, dumps, locked, replacing, write
+
+Config = Mapping[str, Any]
 
 
 def train(*overrides: str, folder: str | Path | None = None) -> Run:
@@ -47,16 +45,9 @@ def load(folder: str | Path, device: str = "auto") -> TrainedModel:
     return load_model(Path(folder), load_plugins(), choose_device(device))
 
 
-def start(
-    registry: Registry,
-    values: Mapping[str, Any],
-    written: Mapping[str, Any],
-    origins: Mapping[str, str],
-    folder: Path,
-) -> Run:
+def start(registry: Registry, values: Config, written: Config, origins: Mapping[str, str], folder: Path) -> Run:
     """Start a run in a new folder; `written` is the config as it is kept, environment interpolations and all."""
-    recipe = make(Recipe, values, find=registry.find)
-    run = Run(folder, recipe, registry, choose_device(recipe.device))
+    run = _open(registry, values, folder)
     with locked(folder):
         if (folder / "config.yaml").exists():
             raise LamcoreError(f"{folder} holds a run already. Go on with it by: lam resume {folder}")
@@ -68,10 +59,14 @@ def start(
 
 def resume(registry: Registry, folder: Path) -> Run:
     """Go on with an interrupted run; of a finished one only what is missing is made."""
-    recipe = make(Recipe, read_config(folder), find=registry.find)
-    run = Run(folder, recipe, registry, choose_device(recipe.device))
+    run = _open(registry, read_config(folder), folder)
     with locked(folder):
         return _run(run, registry)
+
+
+def _open(registry: Registry, values: Config, folder: Path) -> Run:
+    recipe = make(Recipe, values, find=registry.find)
+    return Run(folder, recipe, registry, choose_device(recipe.device))
 
 
 def _run(run: Run, registry: Registry) -> Run:
@@ -103,6 +98,8 @@ def _prepare(run: Run) -> None:
     """Read the source and apply the preprocessors, or open what an earlier run left in the cache."""
     cache = cache_folder(run.recipe.cache, run.folder)
     prepared = prepare(run.recipe, cache)
+    if "validation" not in prepared.raw:
+        raise LamcoreError(f"The source gives no split 'validation', only: {', '.join(prepared.raw)}.")
     overlap = {split: len(rows) for split, rows in prepared.overlap.items()}
     write(run.folder / "preparation.json", dumps({"steps": prepared.report, "overlap": overlap}))
     run.data = Data(run.recipe, prepared, cache)
@@ -116,8 +113,10 @@ def _build(run: Run) -> None:
         tokenizer, labels = vocabulary(recipe, train)
         files = {"labels.json": dumps(labels), "columns.json": dumps(list(tokenizer)), **tokenizers.files_of(tokenizer)}
         commit(folder, lambda into: [(into / name).write_text(text, encoding="utf-8") for name, text in files.items()])
-    tokenizer = tokenizers.read(folder, json.loads((folder / "columns.json").read_text(encoding="utf-8")))
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    columns, labels = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("columns", "labels")
+    )
+    tokenizer = tokenizers.read(folder, columns)
     parts = ModelParts(recipe.architecture, recipe.preprocessors, recipe.decoding)
     filled = {*recipe.architecture.answers, *recipe.architecture.labels} & {*train.column_names}
     empty = {name: type(train[0][name])() for name in sorted(filled)}
@@ -128,15 +127,11 @@ def _build(run: Run) -> None:
 
 
 def _rehearse(run: Run) -> None:
-    """Try the largest batch forward and backward, and a few held-out records all the way up to the metrics.
-
-    Out of memory or a misspelt monitor then costs a second and not a night.
-    """
+    """Try the largest batch and a few answers: lack of memory or a misspelt monitor costs a second and not a night."""
     losses, counts = run.model(run.trained.on(run.data.largest_batch(run.recipe.trainer.batch_tokens)))
     (losses.sum() / counts.sum()).backward()
     run.model.zero_grad(set_to_none=True)
-    rows = run.data.raw.get("validation", run.data.raw["train"])
-    records = rows.select(range(min(4, len(rows)))).to_list()
+    records = run.data.raw["validation"].take(4).to_list()
     answers = run.trained.predict(records, dataclasses.replace(run.recipe.decoding, max_length=8))
     known = {"loss", *scored(run.recipe.metrics, answers, records, resamples=0)}
     if run.monitor not in known:
@@ -149,7 +144,10 @@ def _evaluate(run: Run) -> None:
         if split != "train":
             scores, answers = run.score(split)
             run.scores |= {split: scores, **_unseen(run, split, answers)}
-            write(run.folder / f"predictions-{split}.jsonl", "".join(_lines(run.data.raw[split], answers)))
+            with replacing(run.folder / f"predictions-{split}.jsonl") as file:
+                for answer, r in zip(answers, records_of(run.data.raw[split]), strict=True):
+                    shown = {"id": r["id"], "input": r.get("input"), "reference": r.get("target"), "answer": answer}
+                    file.write(json.dumps(shown, ensure_ascii=False, default=repr) + "\n")
             write(run.folder / "scores.json", dumps(run.scores))
             run.notify("on_evaluate", step=run.best[0] if run.best else 0, split=split, scores=scores)
 
@@ -164,26 +162,19 @@ def _unseen(run: Run, split: str, answers: list[Answer]) -> dict[str, Scores]:
     return {f"{split} without {len(seen)} seen": scored(run.recipe.metrics, [answers[row] for row in kept], records)}
 
 
-def _lines(rows: Dataset, answers: list[Answer]) -> Iterator[str]:
-    for answer, record in zip(answers, records_of(rows), strict=True):
-        shown = {"id": record["id"], "input": record.get("input"), "reference": record.get("target"), "answer": answer}
-        yield json.dumps(shown, ensure_ascii=False, default=repr) + "\n"
-
-
 def evaluate(registry: Registry, folder: Path, decoding: Mapping[str, Any]) -> Run:
     """Score a finished run's held-out splits again; with decoding settings of its own nothing is written."""
-    recipe = make(Recipe, read_config(folder), find=registry.find)
-    run = Run(folder, recipe, registry, choose_device(recipe.device))
+    run = _open(registry, read_config(folder), folder)
     run.trained = load_model(folder, registry, run.device)
-    recipe.decoding = decoding_of(run.trained, decoding)
-    cache = cache_folder(recipe.cache, folder)
-    run.data = Data(recipe, prepare(recipe, cache), cache)
+    run.recipe.decoding = decoding_of(run.trained, decoding)
+    cache = cache_folder(run.recipe.cache, folder)
+    run.data = Data(run.recipe, prepare(run.recipe, cache), cache)
     if decoding:
         run.scores = {split: run.score(split)[0] for split in run.data.raw if split != "train"}
         return run
     with locked(folder):
         _evaluate(run)
-    return run
+        return run
 
 
 def decoding_of(trained: TrainedModel, settings: Mapping[str, Any]) -> Decoding:
@@ -191,14 +182,10 @@ def decoding_of(trained: TrainedModel, settings: Mapping[str, Any]) -> Decoding:
     return make(Decoding, {**plain(trained.parts.decoding), **settings}, "decoding")
 
 
-# Facts -----------------------------------------------------------------------------------------------------------
-
-
 def choose_device(name: str) -> torch.device:
     """Return the device of that name; auto takes a GPU where there is one. Never silently another than asked for."""
     if name == "auto":
-        gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        return torch.device(gpu)
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
@@ -216,12 +203,11 @@ def environment(registry: Registry) -> dict[str, str]:
 def read_config(folder: Path) -> dict[str, Any]:
     """Return a run's config with the environment's values filled in."""
     try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
+        read = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        return {key: _fill(value, key) for key, value in read.items()}
     except OSError as error:
         raise LamcoreError(f"{folder} is no run: it has no config.yaml.") from error
-    try:
-        return {key: _fill(value, key) for key, value in yaml.safe_load(text).items()}
-    except (yaml.YAMLError, AttributeError) as error:
+    except (yaml.YAMLError, AttributeError, UnicodeError) as error:
         raise LamcoreError(f"{folder}/config.yaml is damaged: {error}", DAMAGED) from error
 
 
@@ -247,14 +233,12 @@ def _fill(value: Any, where: str) -> Any:
 
 def _card(run: Run, registry: Registry) -> str:
     """Return the model card, in the form that model hubs read."""
-    rows = {split: len(rows) for split, rows in run.data.raw.items()}
+    sizes = [f"{split} {len(rows):,}" for split, rows in run.data.raw.items()]
     parameters = sum(parameter.numel() for parameter in run.model.parameters())
-    parts = [
-        "---\nlibrary_name: lamcore\n---",
-        f"# {run.recipe.name}\n",
-        f"Architecture `{registry.name_of(run.recipe.architecture)}`, {parameters:,} parameters, trained with lamcore",
-        f"{lamcore.__version__} on {rows['train']:,} records of source `{registry.name_of(run.recipe.source)}`",
-        f"(held out: {', '.join(f'{split} {count:,}' for split, count in rows.items() if split != 'train')}).\n",
-        '```python\nfrom lamcore import load\n\nload("FOLDER").predict(["..."])\n```',
-    ]
-    return "\n".join(parts) + "\n"
+    architecture, source = registry.name_of(run.recipe.architecture), registry.name_of(run.recipe.source)
+    return (
+        f"---\nlibrary_name: lamcore\n---\n# {run.recipe.name}\n\nArchitecture `{architecture}`, "
+        f"{parameters:,} parameters, trained with lamcore {lamcore.__version__} on source `{source}`\n"
+        f"(records: {', '.join(sizes)}).\n\n"
+        '```python\nfrom lamcore import load\n\nload("FOLDER").predict(["..."])\n```\n'
+    )

@@ -1,12 +1,12 @@
 """Offer components to Hydra, compose a run's config, say where each value came from.
 
-Only the verbs `train` and `config` import this; nothing of OmegaConf passes its border: what comes out is plain.
-"""
+Only the verbs `train` and `config` import this; nothing of OmegaConf passes its border: what comes out is plain."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import sys
@@ -48,29 +48,36 @@ Origins = dict[str, str]
 
 @contextlib.contextmanager
 def offered(registry: Registry, user: Sequence[Path]) -> Iterator[Path]:
-    """Offer every component and config folder to Hydra for the time of a `with`; give the first folder.
-
-    Search order: the user's folders, lamcore's, each plugin's.
-    """
+    """Offer components and config folders (the user's, lamcore's, each plugin's) to Hydra; give the first folder."""
     folders = [*user, *registry.conf_folders()]
     store, before = ConfigStore.instance(), dict(ConfigStore.instance().repo)
-    for offer in registry.offers:
+
+    class LamcoreSearchPath(SearchPathPlugin):
+        def manipulate_search_path(self, search_path: Any) -> None:
+            for folder in folders[1:]:
+                search_path.append("lamcore", f"file://{folder}")
+
+    hydra = Plugins.instance()
+    hydra.register(LamcoreSearchPath)
+    try:
+        _store(registry, store)
+        yield folders[0]
+    finally:
+        hydra.class_name_to_class.pop(f"{LamcoreSearchPath.__module__}.{LamcoreSearchPath.__qualname__}", None)
+        hydra.plugin_type_to_subclass_list[SearchPathPlugin].remove(LamcoreSearchPath)
+        store.repo = before
+        GlobalHydra.instance().clear()
+
+
+def _store(registry: Registry, store: ConfigStore) -> None:
+    for offer in (offer for offer in registry.offers if offer.kind in GROUPS):
         for name in (offer.name, f"{offer.distribution}:{offer.name}"):
-            node = _open({"name": name, **defaults(offer.cls)})
-            node = node if offer.kind in SINGLE else {offer.name: node}
+            made = _open({"name": name, **defaults(offer.cls)})
+            node = made if offer.kind in SINGLE else {offer.name: made}
             store.store(name, node, group=GROUPS[offer.kind], provider=offer.plugin.identity)
     roots = {f.name: f.default for f in dataclasses.fields(Recipe) if isinstance(f.default, (str, int, type(None)))}
     store.store("lamcore", {**roots, "tokenizer": _open(defaults(TokenizerPlan))}, provider="lamcore")
     store.store("greedy", _open(defaults(Decoding)), group="decoding", provider="lamcore")
-    plugin = _search_path(folders[1:])
-    Plugins.instance().register(plugin)
-    try:
-        yield folders[0]
-    finally:
-        Plugins.instance().class_name_to_class.pop(f"{plugin.__module__}.{plugin.__qualname__}", None)
-        Plugins.instance().plugin_type_to_subclass_list[SearchPathPlugin].remove(plugin)
-        store.repo = before
-        GlobalHydra.instance().clear()
 
 
 def _open(settings: dict[str, Any]) -> DictConfig:
@@ -78,15 +85,6 @@ def _open(settings: dict[str, Any]) -> DictConfig:
     node = OmegaConf.create(settings)
     OmegaConf.set_struct(node, False)
     return node
-
-
-def _search_path(folders: Sequence[Path]) -> type[SearchPathPlugin]:
-    class LamcoreSearchPath(SearchPathPlugin):
-        def manipulate_search_path(self, search_path: Any) -> None:
-            for folder in folders:
-                search_path.append("lamcore", f"file://{folder}")
-
-    return LamcoreSearchPath
 
 
 def user_folders(args: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -98,9 +96,8 @@ def user_folders(args: Sequence[str]) -> tuple[list[Path], list[str]]:
             folders.append(Path(value or next(words, "")).expanduser().absolute())
         else:
             rest.append(word)
-    for folder in folders:
-        if not folder.is_dir():
-            raise LamcoreError(f"--config-dir {folder} is no folder.")
+    if strange := [folder for folder in folders if not folder.is_dir()]:
+        raise LamcoreError(f"--config-dir {strange[0]} is no folder.")
     own = Path("conf").absolute()
     return folders + ([own] if own.is_dir() and own != shipped_conf() else []), rest
 
@@ -116,50 +113,51 @@ class Composed:
 
 
 def composed(registry: Registry, args: Sequence[str]) -> Composed:
-    """Compose and check a run's config.
-
-    Raises LamcoreError for whatever can't become a run. A sweep is checked by the first value of each choice.
-    """
+    """Compose and check a run's config (a sweep by the first of each choice), or raise what keeps it from being one."""
     folders, words = user_folders(args)
     overrides = [_first_choice(override) for override in _parse(registry, [w for w in words if not w.startswith("-")])]
-    with offered(registry, folders) as folder, _plain_errors(registry):
-        with initialize_config_dir(str(folder), version_base=None):
-            config = compose(ROOT, overrides, return_hydra_config=True)
-            _refuse_code(OmegaConf.to_container(config, resolve=False))
-            made = _composed(config, _origins(overrides), str(config.hydra.run.dir))
+    with (
+        offered(registry, folders) as folder,
+        _plain_errors(registry),
+        initialize_config_dir(str(folder), version_base=None),
+    ):
+        config = compose(ROOT, overrides, return_hydra_config=True)
+        _refuse_code(OmegaConf.to_container(config, resolve=False))
+        made = _composed(config, _origins(overrides), str(config.hydra.run.dir))
     make(Recipe, made.values, find=registry.find)
     return made
 
 
 def _composed(config: DictConfig, origins: Origins, folder: str) -> Composed:
     """Return plain values, resolved, and the same with what comes from the environment left as it stands."""
-    root = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    values = OmegaConf.to_container(root, resolve=True)
+    root = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    values: Any = OmegaConf.to_container(root, resolve=True)
+    resolvers: dict[str, Callable[..., Any]] = {"oc.env": oc.env, "oc.decode": oc.decode}
     try:
-        OmegaConf.register_new_resolver("oc.env", _unresolved("oc.env"), replace=True)
-        OmegaConf.register_new_resolver("oc.decode", _unresolved("oc.decode"), replace=True)
-        written = OmegaConf.to_container(root, resolve=True)
+        for name in resolvers:
+            OmegaConf.register_new_resolver(name, functools.partial(_as_written, name), replace=True)
+        written: Any = OmegaConf.to_container(root, resolve=True)
     finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
-        OmegaConf.register_new_resolver("oc.decode", oc.decode, replace=True)
-    return Composed(values, written, origins, folder)  # type: ignore[arg-type]
+        for name, resolver in resolvers.items():
+            OmegaConf.register_new_resolver(name, resolver, replace=True)
+    return Composed(values, written, origins, folder)
 
 
-def _unresolved(name: str) -> Callable[..., str]:
-    return lambda *words: f"${{{name}:{','.join('null' if word is None else str(word) for word in words)}}}"
+def _as_written(name: str, *words: Any) -> str:
+    return f"${{{name}:{','.join('null' if word is None else str(word) for word in words)}}}"
 
 
 def _parse(registry: Registry, words: Sequence[str]) -> list[Override]:
     with _plain_errors(registry):
         overrides = OverridesParser.create().parse_overrides(list(words))
-    seen: dict[str, str] = {}
-    for override in overrides:
-        key = override.key_or_group
-        if key in GROUPS.values() and key in seen:
-            raise LamcoreError(f"{key} is set twice ({seen[key]} and {override.input_line}): name all in one list.")
-        if key in GROUPS.values() and override.is_add():
-            raise LamcoreError(f"{override.input_line} would be dropped: write {key}=[...] with all that you want.")
-        seen[key] = override.input_line or key
+    seen: dict[str, str | None] = {}
+    for override in (one for one in overrides if one.key_or_group in GROUPS.values()):
+        key, line = override.key_or_group, override.input_line
+        if key in seen:
+            raise LamcoreError(f"{key} is set twice ({seen[key]} and {line}): name all in one list.")
+        if override.is_add():
+            raise LamcoreError(f"{line} would be dropped: write {key}=[...] with all that you want.")
+        seen[key] = line
     return overrides
 
 
@@ -172,18 +170,15 @@ def _first_choice(override: Override) -> str:
 
 def _refuse_code(node: Any, where: str = "") -> None:
     """Refuse `_target_` and `()` everywhere, but Hydra's own under `hydra`: no config names code."""
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            here = f"{where}.{key}" if where else str(key)
-            own = where.startswith("hydra") and str(value).startswith(("hydra.", "hydra_plugins."))
-            if key in ("_target_", "()") and not own:
-                raise LamcoreError(f"{here} names code ({value}). A config names components: NAME must be installed.")
-            if key == "class" and where.startswith("hydra.") and not str(value).startswith(("logging.", "rich.")):
-                raise LamcoreError(f"{here} names code ({value}), which only logging's own handlers may.")
-            _refuse_code(value, here)
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            _refuse_code(value, f"{where}[{index}]")
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        here = f"{where}[{key}]" if isinstance(node, list) else f"{where}.{key}" if where else str(key)
+        own = where.startswith("hydra") and str(value).startswith(("hydra.", "hydra_plugins."))
+        if key in ("_target_", "()") and not own:
+            raise LamcoreError(f"{here} names code ({value}). A config names components: NAME must be installed.")
+        if key == "class" and where.startswith("hydra.") and not str(value).startswith(("logging.", "rich.")):
+            raise LamcoreError(f"{here} names code ({value}), which only logging's own handlers may.")
+        _refuse_code(value, here)
 
 
 def _origins(overrides: list[str]) -> Origins:
@@ -195,9 +190,8 @@ def _origins(overrides: list[str]) -> Origins:
         loaded = loader.repository.load_config(default.config_path)  # type: ignore[attr-defined]
         if loaded is None or (default.config_path or "").startswith("hydra"):
             continue
-        in_file = loaded.path.startswith("file://")
-        place = loaded.path.removeprefix("file://") + f"/{default.config_path}" * in_file
-        origin = f"{place}.yaml" if in_file else f"default of {loaded.provider}"
+        place, in_file = loaded.path.removeprefix("file://"), loaded.path.startswith("file://")
+        origin = f"{place}/{default.config_path}.yaml" if in_file else f"default of {loaded.provider}"
         for key, _ in leaves(OmegaConf.to_container(loaded.config, resolve=False), default.package or ""):
             origins[key] = origin
     for override in plan.config_overrides:
@@ -210,7 +204,7 @@ def leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of every value; a list is one value."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            if not (where == "" and key == "defaults"):
+            if where or key != "defaults":
                 yield from leaves(value, f"{where}.{key}" if where else str(key))
     else:
         yield where, node
@@ -224,9 +218,8 @@ def _plain_errors(registry: Registry) -> Iterator[None]:
     except MissingConfigException as error:
         found = re.search(r"Could not (?:find|load) '(?:(.+)/)?([^']+)'", str(error))
         group, name = (found[1] or "config", found[2]) if found else ("config", "?")
-        kinds = [kind for kind in KINDS if GROUPS[kind] == group]
-        if kinds:
-            registry.find(kinds[0], name)
+        for kind in (kind for kind in KINDS if GROUPS[kind] == group):
+            registry.find(kind, name)
         raise unknown(group, name, error.options or [], has="There are") from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         if found := re.match(r"Could not override '([^'.]+)", str(error)):
@@ -234,10 +227,7 @@ def _plain_errors(registry: Registry) -> Iterator[None]:
         raise LamcoreError(" ".join(f"{error}".split())) from error
 
 
-Job = Callable[[Composed], None]
-
-
-def run(registry: Registry, args: Sequence[str], job: Job) -> None:
+def run(registry: Registry, args: Sequence[str], job: Callable[[Composed], None]) -> None:
     """Check the config, then give it to Hydra's own main: overrides, `--multirun`, launchers, `--cfg job`, `--info`."""
     folders, words = user_folders(args)
     if not {"--help", "--hydra-help", "--info", "-i", "--cfg", "-c", "--shell-completion", "-sc"} & set(words):
@@ -269,12 +259,11 @@ def _flags_first(words: list[str]) -> list[str]:
 @contextlib.contextmanager
 def _arguments(words: list[str]) -> Iterator[None]:
     """Hand words to Hydra, and have it raise errors rather than print and exit."""
-    before, flag = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    before, flag = sys.argv, {name: value for name, value in os.environ.items() if name == "HYDRA_FULL_ERROR"}
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
     try:
         yield
     finally:
         sys.argv = before
         os.environ.pop("HYDRA_FULL_ERROR")
-        if flag is not None:
-            os.environ["HYDRA_FULL_ERROR"] = flag
+        os.environ.update(flag)

@@ -1,8 +1,7 @@
 """Splits -> batches: a pure function of (seed, epoch, step), in memory that does not grow with the corpus.
 
 Examples are encoded once and kept on disk. The order of an epoch is a keyed permutation that is computed number by
-number; batches are cut within windows of it.
-"""
+number; batches are cut within windows of it."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ import torch
 from datasets import Dataset
 
 from lamcore.errors import LamcoreError
-from lamcore.kinds import Architecture, Example, Recipe, Record, records_of
+from lamcore.kinds import Example, Recipe, Record, records_of
 from lamcore.prepare import Prepared, key_of
 from lamcore.tables import CHUNK, map_table, once, open_table
 from lamcore.tokenizer import Tokenizer, files_of, learn
@@ -66,16 +65,10 @@ class Data:
         """Yield (epoch, batch) without end, from the batch numbered `start`; the next one is made meanwhile.
 
         A batch holds at most `tokens` padded tokens: its records times its longest sequence, and at least one record.
-        Of `world` processes that numbered `rank` gets every world-th batch.
-        """
-        return _ahead(self._train_batches(tokens, start * world + rank, world))
-
-    def _train_batches(self, tokens: int, wanted: int, stride: int) -> Iterator[tuple[int, Batch]]:
-        encoded = self.encoded("train")
-        for number, (epoch, rows) in enumerate(self._plan(encoded.sizes, tokens)):
-            if number == wanted:
-                yield epoch, self._collate(self._examples(encoded, rows, f"{epoch}/{number}"), rows)
-                wanted += stride
+        Of `world` processes that numbered `rank` gets every world-th batch."""
+        batches = enumerate(self._plan(self.encoded("train").sizes, tokens))
+        mine = itertools.islice(batches, start * world + rank, None, world)
+        return _ahead((epoch, self._batch(rows, f"{epoch}/{number}")) for number, (epoch, rows) in mine)
 
     def _plan(self, sizes: np.ndarray, tokens: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (epoch, row numbers) of every batch, window by window."""
@@ -87,24 +80,24 @@ class Data:
                 random.Random(f"{key}/{first}").shuffle(batches)
                 yield from ((epoch, batch) for batch in batches)
 
-    def _examples(self, encoded: Encoded, rows: np.ndarray, key: str) -> list[Example]:
+    def _batch(self, rows: np.ndarray, key: str) -> Batch:
+        """Return the training batch of these rows, augmented."""
         if not self._recipe.augmenters:
-            return encoded[rows]
+            return self._collate(self.encoded("train")[rows], rows)
         records: list[Record] = list(records_of(self.ready["train"].select(rows)))
         for label, augmenter in self._recipe.augmenters.items():
             records = augmenter.apply(records, random.Random(f"{self._recipe.seed}/{key}/{label}"))
-        return list(self._model.encode(records))
+        return self._collate(self._model.encode(records), rows)
 
     def _collate(self, examples: list[Example], rows: np.ndarray) -> Batch:
         return {**self._model.collate(examples), "rows": torch.from_numpy(rows)}
 
     def largest_batch(self, tokens: int) -> Batch:
         """Return the batch of the first window that holds most padded tokens over all its sequences."""
-        encoded = self.encoded("train")
-        first = permuted(np.arange(min(WINDOW, len(encoded.sizes))), len(encoded.sizes), f"{self._recipe.seed}/0")
-        batches = cut(first, encoded.sizes, tokens)
-        rows = max(batches, key=lambda rows: len(rows) * int(encoded.sizes[rows].max(0).sum()))
-        return self._collate(self._examples(encoded, rows, "0/0"), rows)
+        sizes = self.encoded("train").sizes
+        first = permuted(np.arange(min(WINDOW, len(sizes))), len(sizes), f"{self._recipe.seed}/0")
+        rows = max(cut(first, sizes, tokens), key=lambda rows: len(rows) * int(sizes[rows].max(0).sum()))
+        return self._batch(rows, "0/0")
 
     def batches(self, split: str, tokens: int) -> Iterator[tuple[np.ndarray, Batch]]:
         """Yield (row numbers, batch) over a split, records of alike length together."""
@@ -156,8 +149,7 @@ def permuted(positions: np.ndarray, size: int, key: str) -> np.ndarray:
     """Return where a keyed permutation of range(size) sends positions, without making the permutation.
 
     A Feistel network of four rounds on the smallest even number of bits that holds `size`; results outside the range
-    walk on until they are inside (Black and Rogaway 2002, "Ciphers with arbitrary finite domains").
-    """
+    walk on until they are inside (Black and Rogaway 2002, "Ciphers with arbitrary finite domains")."""
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask, keys = np.uint64((1 << half) - 1), [random.Random(f"{key}/{r}").getrandbits(64) | 1 for r in range(4)]
 
@@ -179,8 +171,7 @@ def cut(rows: np.ndarray, sizes: np.ndarray, tokens: int) -> list[np.ndarray]:
     """Cut rows into batches of at most `tokens` padded tokens each; `sizes` is (N, K), the lengths of K sequences.
 
     Rows are put in the order of cells of four in the last sequence's length, within a cell by the first's, up and down
-    in turn, so that neighbours are alike in both.
-    """
+    in turn, so that neighbours are alike in both."""
     lengths = -(-sizes[rows] // 4)
     last, first = lengths[:, -1], lengths[:, 0]
     order = np.lexsort((np.where(last % 2 == 0, first, -first), last))
@@ -196,13 +187,15 @@ def cut(rows: np.ndarray, sizes: np.ndarray, tokens: int) -> list[np.ndarray]:
 
 def vocabulary(recipe: Recipe, train: Dataset) -> tuple[dict[str, Tokenizer], dict[str, list[str]]]:
     """Learn the tokenizer and the labels of an architecture from the train split."""
-    labels = recipe.architecture.labels
-    _check_columns(recipe.architecture, train)
-    text = [name for name in recipe.architecture.reads if getattr(train.features[name], "dtype", "") == "string" and name not in labels]
+    labels, reads = recipe.architecture.labels, recipe.architecture.reads
+    if missing := [column for column in (*reads, *labels) if column not in train.column_names]:
+        what = f"The architecture reads the column {missing[0]!r}, which the data lacks."
+        raise LamcoreError(f"{what} There are: {', '.join(train.column_names)}.")
+    text = [name for name in reads if name not in labels and getattr(train.features[name], "dtype", "") == "string"]
     most = min(len(train), recipe.tokenizer.max_records)
     rows = train if most == len(train) else train.select(np.linspace(0, len(train) - 1, most, dtype=np.int64))
     tokenizer = learn(recipe.tokenizer, {name: Column(rows, name) for name in text}) if text else {}
-    return tokenizer, {name: sorted(set(_each(Column(train, name)))) for name in labels}
+    return tokenizer, {name: sorted({one for value in Column(train, name) for one in _many(value)}) for name in labels}
 
 
 class Column:
@@ -215,12 +208,5 @@ class Column:
         return ("" if record[self._name] is None else record[self._name] for record in records_of(self._rows))
 
 
-def _each(values: Column) -> Iterator[str]:
-    return (one for value in values for one in (value if isinstance(value, list) else [value]))
-
-
-def _check_columns(architecture: Architecture, train: Dataset) -> None:
-    for column in (*architecture.reads, *architecture.labels):
-        if column not in train.column_names:
-            there = ", ".join(train.column_names)
-            raise LamcoreError(f"The architecture reads the column {column!r}, which the data lacks. There are: {there}.")
+def _many(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 CHECK_FAILED, BAD_INPUT, NUMERICAL_STOP, RUN_IN_USE, DAMAGED, NO_ROOM, BUG, INTERRUPTED = 1, 2, 3, 4, 5, 6, 70, 75
+HIDDEN = {*range(0x20), 0x7F, *range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C}
+ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in HIDDEN}
 
 
 class LamcoreError(Exception):
@@ -16,15 +19,19 @@ class LamcoreError(Exception):
         self.exit_code = exit_code
 
 
+def safe(text: Any) -> str:
+    """Return text whose control, escape and direction characters are written out."""
+    return str(text).translate(ESCAPES).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def unknown(what: str, name: str, known: Iterable[str], *, has: str = "Known", where: str = "") -> LamcoreError:
     """Return the error for a name that is not there: the nearest name and the list of names, all under the key `where`.
 
     >>> str(unknown("metric", "blue", ["bleu", "chrf"]))
     "No metric is called 'blue'. Did you mean 'bleu'? Known: bleu, chrf."
     """
-    names = sorted(known)
+    names, under = sorted(known), f"{where}." if where else ""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    under = f"{where}." if where else ""
     hint = f" Did you mean '{under}{near[0]}'?" if near else ""
     listed = ", ".join(under + one for one in names) or "none"
     return LamcoreError(f"No {what} is called '{under}{name}'.{hint} {has}: {listed}.")

@@ -16,7 +16,7 @@ hookspec = pluggy.HookspecMarker("lamcore")
 hookimpl = pluggy.HookimplMarker("lamcore")
 
 Register = Callable[[str, Any], None]
-"""register(name, thing): offer a component class under a snake_case name."""
+"""register(name, thing): offer a component class, or a click command, under a snake_case name."""
 
 
 @hookspec
@@ -47,6 +47,11 @@ def register_trainers(register: Register) -> None:
 @hookspec
 def register_metrics(register: Register) -> None:
     """Offer metrics: `register("bleu", Bleu)`."""
+
+
+@hookspec
+def register_commands(register: Register) -> None:
+    """Offer verbs of `lam`: `register("list", command)`, click commands; `click.pass_obj` gives one the registry."""
 
 
 @hookspec

@@ -1,8 +1,7 @@
 """The contracts: the six kinds of component, the model, and the settings that the core itself reads.
 
-A component is a dataclass: its fields are its settings, its methods are its work. Every field has a type, a default
-that works and a one-line string under it. This module imports neither torch nor datasets.
-"""
+A component is a dataclass: its fields are its settings (a type, a default that works, a one-line string under each),
+its methods are its work. This module imports neither torch nor datasets."""
 
 from __future__ import annotations
 
@@ -44,14 +43,10 @@ class Source(ABC):
     def load(self) -> Mapping[str, Dataset | Iterable[Record]]:
         """Return {split: records}: `train`, `validation`; every other split is a held-out test.
 
-        Iterables are read once, in order, and written to disk in constant memory. A record without `id` gets one.
-        """
+        Iterables are read once, in order, and written to disk in constant memory. A record without `id` gets one."""
 
     def fingerprint(self) -> str | None:
-        """Return a short text that changes when the data changes (sizes and times of files, a checksum).
-
-        None, the default: unknown, so the source is read anew for every run.
-        """
+        """Return a short text that changes when the data does; None: unknown, the source is read for every run."""
         return None
 
 
@@ -59,20 +54,15 @@ class Preprocessor(ABC):  # noqa: B024 - a step overrides `change` or `apply`
     """Turn records into what the model reads, and answers back into what the user reads. Learns nothing."""
 
     def change(self, record: Record) -> Record | None:
-        """Return the changed record (a new dict, or the one given where nothing changes); None drops it, in train only."""
+        """Return the record changed (a new dict), or the one given; None drops it, in train only."""
         return record
 
     def apply(self, rows: Dataset, split: str) -> Dataset | Iterable[Record]:
-        """Turn a whole split; override only where a step needs the whole table.
+        """Turn a whole split ("predict" at `predict`); validation and test keep every row.
 
-        Validation and test keep every row. At `predict`, `split` is "predict".
-        """
-        for record in records_of(rows):
-            new = self.change(record)
-            if new is not None:
-                yield new
-            elif split != "train":
-                yield record
+        Override it only where a step needs the whole table."""
+        turned = ((record, self.change(record)) for record in records_of(rows))
+        return (old if new is None else new for old, new in turned if new is not None or split != "train")
 
     def undo(self, answer: Answer, record: Record) -> Answer:
         """Turn an answer back; `record` is the record as this step was given it."""
@@ -91,7 +81,7 @@ class Augmenter(ABC):
 
     @abstractmethod
     def apply(self, records: list[Record], rng: random.Random) -> list[Record]:
-        """Return records, new dicts where they differ; all chance comes from `rng`, which is keyed by (seed, epoch, step)."""
+        """Return records, new dicts where they differ; all chance is from `rng`, keyed by (seed, epoch, step)."""
 
 
 class Model(Protocol):
@@ -107,9 +97,7 @@ class Model(Protocol):
         """Return (losses (B,), counts (B,)): each record's summed loss and how many items (tokens) it sums."""
 
     def predict(self, batch: dict[str, torch.Tensor], decoding: Decoding) -> list[Answer]:
-        """Return one answer a record, in order."""
-
-    # A model that has them also offers logits(batch) -> (B, T, V), for distillation and scoring.
+        """Return one answer a record, in order."""  # logits(batch) -> (B, T, V) too, where a model has them
 
 
 class Architecture(ABC):
@@ -164,14 +152,8 @@ class Metric(ABC):
         """Return {name: value} from summed counts; a value named as the metric takes its label in the run."""
 
 
-KINDS: dict[str, type] = {
-    "source": Source,
-    "preprocessor": Preprocessor,
-    "augmenter": Augmenter,
-    "architecture": Architecture,
-    "trainer": Trainer,
-    "metric": Metric,
-}
+CONTRACTS: list[type] = [Source, Preprocessor, Augmenter, Architecture, Trainer, Metric]
+KINDS = {contract.__name__.lower(): contract for contract in CONTRACTS}
 """Singular name -> contract; a plugin registers with `register_<plural>`."""
 PLURALS = {kind: f"{kind}s" for kind in KINDS}
 

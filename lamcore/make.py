@@ -1,7 +1,6 @@
-"""Plain values -> typed component, or an error with the key; standard library only.
+"""Plain values -> typed component, or an error with the key; standard library only, used for configs and model folders.
 
-Used for configs and model folders alike: nothing but the registry decides which class a name means.
-"""
+Nothing but the registry decides which class a name means."""
 
 from __future__ import annotations
 
@@ -9,6 +8,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import itertools
 import textwrap
 import types
 import typing
@@ -26,7 +26,7 @@ Find = Callable[[str, str], type]
 """find(kind, name) -> class."""
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 MANY = {int: "whole numbers", float: "numbers", str: "texts"}
-KIND_OF = {contract: kind for kind, contract in KINDS.items()}
+KIND_OF: dict[Any, str] = {contract: kind for kind, contract in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -43,25 +43,20 @@ class Setting:
 def make(cls: type[T], values: Mapping[str, Any], where: str = "", find: Find | None = None) -> T:
     """Return `cls` made of plain values; `where` is the key that they stand under.
 
-    Raises LamcoreError that names the key for an unknown setting, a wrong type, a missing or refused value.
-    """
-    hints, known = typing.get_type_hints(cls), [f.name for f in _fields(cls)]
+    Raises LamcoreError that names the key for an unknown setting, a wrong type, a missing or refused value."""
+    hints, settings = typing.get_type_hints(cls), describe(typing.cast(type, cls))
     for key in values:
-        if key not in known:
+        if key not in (known := [setting.name for setting in settings]):
             raise unknown("setting", str(key), known, where=where)
     set_ = {key: value for key, value in values.items() if value != MISSING}
     given = {key: _convert(hints[key], value, _join(where, key), find) for key, value in set_.items()}
-    for setting in describe(cls):
+    for setting in settings:
         if setting.required and setting.name not in given:
             raise LamcoreError(f"{_join(where, setting.name)} must be set: {setting.help or setting.type}")
     try:
         return cls(**given)
     except (ValueError, TypeError) as error:
         raise LamcoreError(f"{where or cls.__name__}: {error}") from error
-
-
-def _fields(cls: type) -> list[dataclasses.Field[Any]]:
-    return [f for f in dataclasses.fields(cls) if f.init]  # type: ignore[arg-type]
 
 
 def _join(where: str, key: str) -> str:
@@ -75,30 +70,25 @@ def _convert(hint: Any, value: Any, where: str, find: Find | None) -> Any:
         return _convert_union(arguments, value, where, find)
     if origin is list and isinstance(value, (list, tuple)):
         return [_convert(arguments[0], item, f"{where}[{i}]", find) for i, item in enumerate(value)]
-    if origin is dict and isinstance(value, Mapping):
-        return {key: _convert_entry(arguments[1], key, item, _join(where, str(key)), find) for key, item in value.items()}
+    if origin is dict and isinstance(value, Mapping):  # a component that names nothing is called as its label
+        named = {k: {"name": k, **v} for k, v in value.items() if arguments[1] in KIND_OF and isinstance(v, Mapping)}
+        items = {**value, **named}.items()
+        return {key: _convert(arguments[1], item, _join(where, str(key)), find) for key, item in items}
     if inspect.isclass(hint) and issubclass(hint, Enum):
         return _convert_enum(hint, value, where)
     if hint in KIND_OF and isinstance(value, Mapping):
-        return _make_component(KIND_OF[hint], value, where, find)
+        if find is None or not isinstance(value.get("name"), str):
+            raise LamcoreError(f"{where} must name a {KIND_OF[hint]}: {where}.name=NAME.")
+        settings = {key: item for key, item in value.items() if key != "name"}
+        return make(find(KIND_OF[hint], value["name"]), settings, where, find)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return make(typing.cast(type, hint), value, where, find)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) is int:
         return float(value)
-    if hint is Any or (inspect.isclass(hint) and type(value) is hint):
+    if hint is Any or type(value) is hint:
         return value
-    raise LamcoreError(f"{where} must be {_word(hint)}, not {value!r}{_quoting(hint, value)}.")
-
-
-def _quoting(hint: Any, value: Any) -> str:
-    return f" (quote it: \"'{value}'\")" if hint is str and isinstance(value, (int, float, bool)) else ""
-
-
-def _convert_entry(hint: Any, key: str, value: Any, where: str, find: Find | None) -> Any:
-    """Convert an entry of a dict; a component that names nothing is called as its label."""
-    if hint in KIND_OF and isinstance(value, Mapping):
-        value = {"name": key, **value}
-    return _convert(hint, value, where, find)
+    quoting = f" (quote it: \"'{value}'\")" if hint is str and isinstance(value, (int, float, bool)) else ""
+    raise LamcoreError(f"{where} must be {_word(hint)}, not {value!r}{quoting}.")
 
 
 def _convert_union(options: tuple[Any, ...], value: Any, where: str, find: Find | None) -> Any:
@@ -107,7 +97,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, where: str, find: Find 
     problems = []
     for option in options:
         try:
-            return None if option is type(None) and value is None else _convert(option, value, where, find)
+            return _convert(option, value, where, find)
         except LamcoreError as error:
             problems.append(error)
     if len(set(options) - {type(None)}) == 1:
@@ -123,22 +113,15 @@ def _convert_enum(hint: type[Enum], value: Any, where: str) -> Enum:
     raise LamcoreError(f"{where}: {error}")
 
 
-def _make_component(kind: str, value: Mapping[str, Any], where: str, find: Find | None) -> Any:
-    name = value.get("name")
-    if find is None or not isinstance(name, str):
-        raise LamcoreError(f"{where} must name a {kind}: {where}.name=NAME.")
-    return make(find(kind, name), {key: item for key, item in value.items() if key != "name"}, where, find)
-
-
 def _word(hint: Any) -> str:
     """Say an annotation in words."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return " or ".join("null" if option is type(None) else _word(option) for option in arguments)
-    if origin is list:
-        return f"a list of {_many(arguments[0])}"
-    if origin is dict:
-        return f"a table of {_many(arguments[1])}"
+    if origin in (list, dict):
+        item = arguments[-1]
+        many = f"{KIND_OF[item]}s" if item in KIND_OF else MANY.get(item) or _word(item)
+        return f"a {'list' if origin is list else 'table'} of {many}"
     if inspect.isclass(hint) and issubclass(hint, Enum):
         return ", ".join(str(member.value) for member in hint)
     if hint in KIND_OF:
@@ -146,42 +129,35 @@ def _word(hint: Any) -> str:
     return WORDS.get(hint, "settings" if dataclasses.is_dataclass(hint) else getattr(hint, "__name__", str(hint)))
 
 
-def _many(hint: Any) -> str:
-    return f"{KIND_OF[hint]}s" if hint in KIND_OF else MANY.get(hint) or _word(hint)
-
-
 @functools.cache
 def describe(cls: type) -> list[Setting]:
     """Return the settings of a component, in order, with the string that stands under each field."""
-    hints, texts = typing.get_type_hints(cls), field_texts(cls)
-    settings = []
+    hints, texts, settings = typing.get_type_hints(cls), _field_texts(cls), []
     for item in _fields(cls):
-        default = default_of(item)
+        default = item.default if item.default_factory is NO_DEFAULT else item.default_factory()
         required = default is NO_DEFAULT or (isinstance(default, str) and default == MISSING)
-        word = _word(hints[item.name])
-        settings.append(Setting(item.name, word, MISSING if required else default, texts.get(item.name, ""), required))
+        shown = MISSING if required else plain(default)
+        settings.append(Setting(item.name, _word(hints[item.name]), shown, texts.get(item.name, ""), required))
     return settings
 
 
-def field_texts(cls: type) -> dict[str, str]:
+def _fields(cls: Any) -> list[dataclasses.Field[Any]]:
+    return [f for f in dataclasses.fields(cls) if f.init]
+
+
+def _field_texts(cls: type) -> dict[str, str]:
     """Return {field: the string under it}, inherited ones included."""
     texts: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        if dataclasses.is_dataclass(base):
-            with_source = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
-            body = typing.cast(ast.ClassDef, with_source).body
-            for field, below in zip(body, body[1:], strict=False):
-                if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
-                    if isinstance(below.value, ast.Constant) and isinstance(below.value.value, str):
-                        texts[ast.unparse(field.target)] = " ".join(below.value.value.split())
+    for base in reversed([base for base in cls.__mro__ if dataclasses.is_dataclass(base)]):
+        body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]).body
+        for field, below in itertools.pairwise(body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+            ):
+                texts[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
     return texts
-
-
-def default_of(item: dataclasses.Field[Any]) -> Any:
-    """Return a field's default as a plain value, or NO_DEFAULT."""
-    if item.default_factory is not NO_DEFAULT:
-        return plain(item.default_factory())
-    return item.default if item.default is NO_DEFAULT else plain(item.default)
 
 
 def defaults(cls: type) -> dict[str, Any]:
@@ -192,12 +168,10 @@ def defaults(cls: type) -> dict[str, Any]:
 def plain(value: Any, name_of: Callable[[Any], str] | None = None) -> Any:
     """Turn a made component back into plain values (the inverse of `make`); `name_of` names nested components."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        body = {f.name: plain(getattr(value, f.name), name_of) for f in _fields(type(value))}
+        body = {f.name: plain(getattr(value, f.name), name_of) for f in _fields(value)}
         return {"name": name_of(value), **body} if name_of and isinstance(value, tuple(KIND_OF)) else body
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):
         return {key: plain(item, name_of) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item, name_of) for item in value]
-    return value
+    return [plain(item, name_of) for item in value] if isinstance(value, (list, tuple)) else value

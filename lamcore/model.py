@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,11 +35,8 @@ class ModelParts:
     """The components that a model folder's config names."""
 
     architecture: Architecture
-    """What the model is."""
     preprocessors: dict[str, Preprocessor]
-    """Steps around it."""
     decoding: Decoding
-    """How it answers."""
 
 
 @dataclass
@@ -55,7 +53,8 @@ class TrainedModel:
 
     def build(self) -> TrainedModel:
         """Build the model anew."""
-        self.model = self.parts.architecture.build(self.tokenizer, self.labels).to(self.device)
+        model: Any = self.parts.architecture.build(self.tokenizer, self.labels)
+        self.model = model.to(self.device)
         return self
 
     def on(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,18 +88,11 @@ class TrainedModel:
         examples = self.model.encode(ready)
         sizes = np.array([np.atleast_1d(example["size"]) for example in examples])
         answers: dict[int, Answer] = {}
-        for rows in cut(np.arange(len(examples)), sizes, decoding.batch_tokens):
-            batch = self.on(self.model.collate([examples[row] for row in rows]))
-            answers.update(zip(rows.tolist(), self._answer(batch, decoding), strict=True))
+        with evaluating(self.model):
+            for rows in cut(np.arange(len(examples)), sizes, decoding.batch_tokens):
+                batch = self.on(self.model.collate([examples[row] for row in rows]))
+                answers.update(zip(rows.tolist(), self.model.predict(batch, decoding), strict=True))
         return [self._up(answers[number], record) for number, record in enumerate(records)]
-
-    def _answer(self, batch: Mapping[str, Any], decoding: Decoding) -> list[Answer]:
-        was_training = self.model.training
-        self.model.eval()
-        with torch.inference_mode():
-            answers: list[Answer] = self.model.predict(batch, decoding)
-        self.model.train(was_training)
-        return answers
 
     def _down(self, records: list[Record]) -> list[Record]:
         """Take records down the steps; held-out ones are never dropped."""
@@ -138,21 +130,29 @@ class TrainedModel:
         return commit(folder, fill)
 
 
+@contextlib.contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Have a model in evaluation mode, without gradients, and then as it was."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        yield
+    model.train(was_training)
+
+
 def weights(model: Any) -> dict[str, torch.Tensor]:
     """Return the model's tensors by name, each with memory of its own, as safetensors wants them."""
-    seen: set[int] = set()
-    tensors = {}
+    tensors, seen = {}, set()
     for name, tensor in model.state_dict().items():
-        shared = tensor.data_ptr() in seen
+        tensors[name] = tensor.detach().clone() if tensor.data_ptr() in seen else tensor.detach().contiguous()
         seen.add(tensor.data_ptr())
-        tensors[name] = tensor.detach().clone() if shared else tensor.detach().contiguous()
     return tensors
 
 
 def load_model(folder: Path, registry: Registry, device: torch.device) -> TrainedModel:
     """Read a run's or a model's folder; raise LamcoreError (2: no such folder, 5: damaged)."""
     folder = folder / "model" if (folder / "model").is_dir() else folder
-    if not (folder / MANIFEST).is_file():
+    if not (folder / MANIFEST).is_file() and not (folder / "config.json").is_file():
         raise LamcoreError(f"{folder} is no run with a finished model and no model folder.")
     verified(folder)
     try:

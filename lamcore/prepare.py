@@ -1,8 +1,7 @@
 """Source -> splits on disk -> each preprocessor's splits on disk, in memory that does not grow with the corpus.
 
 Every result lies in the cache under a key of our own (component, digest of its code, settings, parent), so that edited
-code or data is never served stale and an interrupted preparation goes on where it was.
-"""
+code or data is never served stale and an interrupted preparation goes on where it was."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ import os
 import secrets
 import shutil
 import sys
+import tempfile
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,8 +47,11 @@ def prepare(recipe: Recipe, cache: Path) -> Prepared:
     """Return the records of a run, read from the cache where they are there."""
     folder, facts = _load_source(recipe.source, cache)
     raw = ready = {split: open_table(folder / split) for split in facts["rows"]}
-    if recipe.source.makes_splits:
-        _refuse_overlap(raw, facts["overlap"])
+    for split, rows in facts["overlap"].items():
+        if recipe.source.makes_splits:
+            shown = "; ".join(repr(raw[split][row]["input"]) for row in rows[:EXAMPLES])
+            what = f"{len(rows)} inputs of {split} stand in train too, such as {shown}"
+            raise LamcoreError(f"{what}: split by another group.")
     report = [{"step": "source", "rows": facts["rows"]}]
     for label, step in recipe.preprocessors.items():
         folder, counts = _apply(label, step, folder, list(raw), cache)
@@ -60,17 +63,17 @@ def prepare(recipe: Recipe, cache: Path) -> Prepared:
 
 
 def key_of(component: Any, *parents: str) -> str:
-    """Return the key of what a component makes of its parents: it changes with its code and its settings."""
+    """Return the key of what a component makes of its parents: it changes with its settings and its package's code."""
     cls = type(component)
-    facts = [cls.__module__, cls.__qualname__, code_digest(cls.__module__), plain(component), *parents]
-    return hashlib.blake2b(json.dumps(facts, default=repr).encode(), digest_size=12).hexdigest()
-
-
-def code_digest(module: str) -> str:
-    """Return the digest of all Python source in the package (or single file) that a module belongs to."""
-    path = Path(getattr(sys.modules[module.partition(".")[0]], "__file__", None) or os.devnull)
+    path = Path(getattr(sys.modules[cls.__module__.partition(".")[0]], "__file__", None) or os.devnull)
     files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
-    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=12).hexdigest()
+    code = _digest(b"".join(file.read_bytes() for file in files))
+    facts = [cls.__module__, cls.__qualname__, code, plain(component), *parents]
+    return _digest(json.dumps(facts, default=repr).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
 def cache_folder(setting: str | None, run: Path) -> Path:
@@ -78,10 +81,8 @@ def cache_folder(setting: str | None, run: Path) -> Path:
     folder = Path(setting).expanduser() if setting else user_cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".probe-{secrets.token_hex(8)}"
-        probe.touch()
-        probe.unlink()
-        return folder
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
     except OSError as error:
         if setting:
             raise LamcoreError(f"cache={setting} can't be written: {error.strerror}.") from error
@@ -95,9 +96,6 @@ def user_cache() -> Path:
     places = {"win32": os.environ.get("LOCALAPPDATA", home), "darwin": f"{home}/Library/Caches"}
     usual = Path(places.get(sys.platform, os.environ.get("XDG_CACHE_HOME", f"{home}/.cache"))) / "lamcore"
     return Path(os.environ.get("LAMCORE_CACHE", usual))
-
-
-# Source ----------------------------------------------------------------------------------------------------------
 
 
 def _load_source(source: Source, cache: Path) -> tuple[Path, Any]:
@@ -127,15 +125,12 @@ def _write_splits(source: Source, folder: Path) -> dict[str, Any]:
         raise LamcoreError(f"The source gives no split 'train', only: {', '.join(given) or 'none'}.")
     splits: Splits = {}
     for split, rows in given.items():
-        records = records_of(rows) if isinstance(rows, Dataset) else iter(rows)
-        splits[split] = write_table(folder / split, _with_ids(records, split))
+        records = enumerate(records_of(rows) if isinstance(rows, Dataset) else rows)
+        named = (r if "id" in r else {"id": f"{split}-{number}", **r} for number, r in records)
+        splits[split] = write_table(folder / split, named)
         if not len(splits[split]):
             raise LamcoreError(f"The source gives no record for the split {split!r}.")
     return {"rows": {split: len(rows) for split, rows in splits.items()}, "overlap": _overlap(splits)}
-
-
-def _with_ids(records: Iterator[Record], split: str) -> Iterator[Record]:
-    return (r if "id" in r else {"id": f"{split}-{number}", **r} for number, r in enumerate(records))
 
 
 def _overlap(raw: Splits) -> dict[str, list[int]]:
@@ -154,16 +149,6 @@ def _inputs(rows: Dataset) -> Iterator[bytes]:
         yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _refuse_overlap(raw: Splits, overlap: dict[str, list[int]]) -> None:
-    for split, rows in overlap.items():
-        shown = "; ".join(repr(raw[split][row]["input"]) for row in rows[:EXAMPLES])
-        what = f"{len(rows)} inputs of {split} stand in train too, such as {shown}"
-        raise LamcoreError(f"{what}: split by another group.")
-
-
-# Preprocessors ---------------------------------------------------------------------------------------------------
-
-
 def _apply(label: str, step: Preprocessor, parent: Path, splits: list[str], cache: Path) -> tuple[Path, Any]:
     """Return the folder of what a preprocessor makes of its parent's splits, and what it changed and dropped."""
     folder = cache / f"step-{key_of(step, parent.name)}"
@@ -175,10 +160,9 @@ def _apply(label: str, step: Preprocessor, parent: Path, splits: list[str], cach
         else:
             after = write_table(target, _turn(label, step, split, open_table(source)))
         before = open_table(source)
-        found = _compare(before, after)
         if split != "train" and (len(before) != len(after) or before["id"][:] != after["id"][:]):
             raise LamcoreError(f"The preprocessor {label!r} changed which rows {split} has; only train may shrink.")
-        return found
+        return _compare(before, after)
 
     return folder, once(folder, lambda: {split: apply_to(split) for split in splits})
 
@@ -194,19 +178,18 @@ def _turn(label: str, step: Preprocessor, split: str, rows: Dataset) -> Iterator
 
 def _compare(before: Dataset, after: Dataset) -> dict[str, Any]:
     """Count what a step changed and dropped, with the first examples, by reading both tables side by side."""
-    changed, examples, dropped, olds = 0, [], [], records_of(before)
+    changed, olds = 0, records_of(before)
+    examples: list[Record] = []
+    dropped: list[Record] = []
     for new in records_of(after):
         for old in olds:
             if old["id"] == new["id"]:
-                if old != new:
-                    changed += 1
-                    examples += [_difference(old, new)] * (len(examples) < EXAMPLES)
+                changed += old != new
+                if old != new and len(examples) < EXAMPLES:
+                    differing = {name: [old.get(name), value] for name, value in new.items() if old.get(name) != value}
+                    examples.append({"id": old["id"], **differing})
                 break
             dropped += [old] * (len(dropped) < EXAMPLES)
     dropped += [old for old in islice(olds, EXAMPLES - len(dropped))]
     counts = {"rows": len(before), "changed": changed, "dropped": len(before) - len(after)}
     return json.loads(json.dumps({**counts, "examples": examples, "dropped_examples": dropped}, default=repr))
-
-
-def _difference(old: Record, new: Record) -> Record:
-    return {"id": old["id"], **{n: [old.get(n), value] for n, value in new.items() if old.get(n) != value}}

@@ -20,33 +20,19 @@ def scored(
     """Score answers against records, with 95 % intervals by percentile bootstrap over records (Efron 1979)."""
     scores: Scores = {}
     for label, metric in metrics.items():
-        names, counts = _matrix(metric.counts(answers, records))
-        values = _score(metric, names, counts.sum(0))
-        low, high = _interval(metric, names, counts, resamples)
+        counts = metric.counts(answers, records)
+        names = list(dict.fromkeys(name for count in counts for name in count))  # one that a record lacks counts 0
+        table = np.array([[count.get(name, 0.0) for name in names] for count in counts], dtype=np.float64)
+        values, rng, size = _score(metric, names, table.sum(0)), np.random.default_rng(0), len(table)
+        drawn = (np.bincount(rng.integers(0, size, size), minlength=size) @ table for _ in range(resamples))
+        samples = [_score(metric, names, sums) for sums in drawn]
         for key, value in values.items():
             name = label if len(values) == 1 or key == label else f"{label}.{key}"
-            bounds = {"low": low[key], "high": high[key]} if resamples else {}
+            ends = np.percentile([sample[key] for sample in samples], (2.5, 97.5)).tolist() if samples else ()
+            bounds = dict(zip(("low", "high"), ends, strict=False))
             scores[name] = {"value": value, **bounds, "signature": metric.signature, "direction": metric.direction}
     return scores
 
 
-def _matrix(counts: Sequence[Mapping[str, float]]) -> tuple[list[str], np.ndarray]:
-    """Return the counts' names and the numbers, (records, names); a name that a record lacks counts 0."""
-    names = list(dict.fromkeys(name for count in counts for name in count))
-    return names, np.array([[count.get(name, 0.0) for name in names] for count in counts], dtype=np.float64)
-
-
 def _score(metric: Metric, names: Sequence[str], sums: np.ndarray) -> dict[str, float]:
     return {key: float(value) for key, value in metric.score(dict(zip(names, sums.tolist(), strict=True))).items()}
-
-
-def _interval(
-    metric: Metric, names: Sequence[str], counts: np.ndarray, resamples: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    if not resamples:
-        return {}, {}
-    rng, size = np.random.default_rng(0), len(counts)
-    drawn = (np.bincount(rng.integers(0, size, size), minlength=size) @ counts for _ in range(resamples))
-    values = [_score(metric, names, sums) for sums in drawn]
-    bounds = {key: np.percentile([value[key] for value in values], (2.5, 97.5)) for key in values[0]}
-    return {k: float(b[0]) for k, b in bounds.items()}, {k: float(b[1]) for k, b in bounds.items()}

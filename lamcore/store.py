@@ -1,7 +1,6 @@
 """Folders that are either whole or absent: atomic commit, checksums, lock.
 
-Every change on disk that a crash must not tear goes through the few functions here.
-"""
+Every change on disk that a crash must not tear goes through the few functions here."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
@@ -41,12 +40,14 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def write(path: Path, text: str) -> None:
-    """Put a whole text file in place, or leave what was there."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Give a text file that takes its place when all is written, or leaves what was there."""
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     with room(path):
         try:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                yield file
             sync(temporary)
             os.replace(temporary, path)
         finally:
@@ -54,28 +55,27 @@ def write(path: Path, text: str) -> None:
         sync(path.parent)
 
 
-def commit(folder: Path, fill: Callable[[Path], None], **facts: Any) -> Path:
-    """Make a folder that is whole or absent: `fill` writes its files, the manifest with their checksums comes last.
+def write(path: Path, text: str) -> None:
+    """Put a whole text file in place, or leave what was there."""
+    with replacing(path) as file:
+        file.write(text)
 
-    `facts` are kept in the manifest. A folder of that name must not be there yet.
-    """
+
+def commit(folder: Path, fill: Callable[[Path], Any], **facts: Any) -> Path:
+    """Make a folder whole or not at all: `fill` writes its files, a manifest of checksums and `facts` comes last."""
     temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
     with room(folder):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             fill(temporary)
-            files = sorted(path for path in temporary.iterdir())
+            files = sorted(temporary.iterdir())
             for path in files:
                 sync(path)
-            manifest = {**facts, "files": {path.name: _entry(path) for path in files}}
-            (temporary / MANIFEST).write_text(dumps(manifest), encoding="utf-8", newline="\n")
-            sync(temporary / MANIFEST)
-            sync(temporary)
+            write(temporary / MANIFEST, dumps({**facts, "files": {path.name: _entry(path) for path in files}}))
             os.rename(temporary, folder)
-        except BaseException:
+        finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise
         sync(folder.parent)
     return folder
 
@@ -92,9 +92,9 @@ def verified(folder: Path) -> dict[str, Any]:
         for name, entry in manifest["files"].items():
             if _entry(folder / Path(name).name) != entry:
                 raise LamcoreError(f"{folder / name} is damaged: its checksum is not the manifest's.", DAMAGED)
+        return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LamcoreError(f"{folder} is damaged or incomplete: {error}", DAMAGED) from error
-    return dict(manifest)
 
 
 def set_aside(folder: Path) -> Path:
@@ -102,8 +102,7 @@ def set_aside(folder: Path) -> Path:
     number = 0
     while (aside := folder.with_name(f"damaged-{number}-{folder.name}")).exists():
         number += 1
-    os.rename(folder, aside)
-    return aside
+    return folder.rename(aside)
 
 
 def remove(folder: Path) -> None:

@@ -46,10 +46,7 @@ def open_table(folder: Path) -> Dataset:
 
 
 def write_table(folder: Path, records: Iterable[Record]) -> Dataset:
-    """Write records in shards, in memory that does not grow with them, and open the table.
-
-    The columns are those of the first thousand records.
-    """
+    """Write records in shards, in constant memory, and open the table; its columns are those of the first thousand."""
     rest, number, schema = iter(records), 0, None
     while first := list(islice(rest, CHUNK)):
         schema = schema or _schema(first)
@@ -65,7 +62,8 @@ def map_table(source: Path, target: Path, turn: Callable[[Dataset], Iterable[Rec
     for shard in sorted(source.glob("*.arrow")):
         path = target / shard.name
         if not path.is_file():
-            rows, made = Dataset.from_file(str(shard)), open_table(target) if any(target.glob("*.arrow")) else ()
+            rows = Dataset.from_file(str(shard))
+            made = open_table(target) if any(target.glob("*.arrow")) else rows.take(0)
             records = iter(turn(rows))
             first = list(islice(records, CHUNK))
             like = made if len(made) else rows

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import tokenizers as hf
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
@@ -48,11 +49,9 @@ class Tokenizer:
 
 
 def learn(plan: TokenizerPlan, texts: Mapping[str, Iterable[str]]) -> dict[str, Tokenizer]:
-    """Return {column: tokenizer} learnt from (or, where the plan names a file, read for) the text columns.
+    """Return {column: tokenizer} learnt from each text column's train texts, or read where the plan names a file.
 
-    `texts` holds each column's train texts. Byte-level and plain BPE and characters are learnt the same way every
-    time; unigram and wordpiece are not, so those come from a file only.
-    """
+    What is learnt here is the same every time; unigram and wordpiece are not, so those come from a file only."""
     if plan.file is not None:
         return dict.fromkeys(texts, from_file(Path(plan.file).expanduser()))
     if plan.joint:
@@ -69,12 +68,9 @@ def _train(plan: TokenizerPlan, texts: Iterable[str], where: str) -> Tokenizer:
         inner.add_special_tokens(special)
         return Tokenizer(inner)
     alphabet = pre_tokenizers.ByteLevel.alphabet() if plan.kind is Subwords.byte_bpe else []
-    trainer = trainers.BpeTrainer(
-        vocab_size=plan.size, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    inner.train_from_iterator(iter(texts), trainer)
-    found = inner.get_vocab_size()
-    if found < plan.size:
+    settings: dict[str, Any] = {"special_tokens": special, "initial_alphabet": alphabet, "show_progress": False}
+    inner.train_from_iterator(iter(texts), trainers.BpeTrainer(vocab_size=plan.size, **settings))
+    if (found := inner.get_vocab_size()) < plan.size:
         raise LamcoreError(f"{where}={plan.size} is more than the train split holds: set it to at most {found}.")
     if found > plan.size:
         raise LamcoreError(f"{where}={plan.size} is less than the {found} characters and symbols there are.")
@@ -90,8 +86,8 @@ def _empty(kind: Subwords) -> hf.Tokenizer:
         return inner
     inner.normalizer = normalizers.Replace("\t", " ")
     space = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="first")
-    cuts = [space, pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Digits(individual_digits=True)]
-    inner.pre_tokenizer = pre_tokenizers.Sequence(cuts)  # type: ignore[arg-type]
+    cuts: list[Any] = [space, pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Digits(individual_digits=True)]
+    inner.pre_tokenizer = pre_tokenizers.Sequence(cuts)
     inner.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="first")
     return inner
 
@@ -110,11 +106,8 @@ def from_file(path: Path) -> Tokenizer:
 
 def files_of(tokenizer: Mapping[str, Tokenizer]) -> dict[str, str]:
     """Return {file name: JSON}: one tokenizer.json, or one a column where they differ."""
-    if not tokenizer:
-        return {}
-    if len({id(one) for one in tokenizer.values()}) == 1:
-        return {"tokenizer.json": next(iter(tokenizer.values())).to_json()}
-    return {f"tokenizer-{column}.json": one.to_json() for column, one in tokenizer.items()}
+    joint = len({id(one) for one in tokenizer.values()}) == 1
+    return {"tokenizer.json" if joint else f"tokenizer-{name}.json": one.to_json() for name, one in tokenizer.items()}
 
 
 def read(folder: Path, columns: Iterable[str]) -> dict[str, Tokenizer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -322,7 +323,8 @@ def trained(tmp_path_factory):
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder, site = base / "trained" / "run", base / "trained" / "site"
     with FileLock(base / "trained.lock"):
-        if not folder.exists():
+        if not (base / "trained" / "out.txt").exists():
+            shutil.rmtree(base / "trained", ignore_errors=True)
             _write_plugin(site, "toy", TOY)
             cache = {"LAMCORE_CACHE": str(base / "trained" / "cache")}
             done = _run_lam("train", *RUN, f"hydra.run.dir={folder}", cwd=base / "trained", site=site, **cache)

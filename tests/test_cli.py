@@ -25,7 +25,9 @@ def imported(words, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["train", "--help"], ["list"], ["list", "metric"], ["plugins"], ["plugins", "--json"]], ids=" ".join
+    "words",
+    [["--help"], ["train", "--help"], ["list"], ["list", "metric"], ["plugins"], ["plugins", "--json"]],
+    ids=" ".join,
 )
 def test_looking_around_imports_nothing_heavy(words, tmp_path):
     assert imported(words, tmp_path) == "IMPORTED []"

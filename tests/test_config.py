@@ -223,7 +223,9 @@ def test_beam_search_is_a_preset_of_the_core(compose):
 
 
 def test_the_users_folder_comes_before_lamcores_and_a_plugins(compose, make_plugin):
-    make_plugin("presets", "", conf={"decoding/beam.yaml": "beam: 11\n", "trainer/mine.yaml": "name: brief\nlr: 11.0\n"})
+    make_plugin(
+        "presets", "", conf={"decoding/beam.yaml": "beam: 11\n", "trainer/mine.yaml": "name: brief\nlr: 11.0\n"}
+    )
     assert compose("decoding=beam").values["decoding"]["beam"] == 5
     assert compose("trainer=mine").values["trainer"]["lr"] == 11.0
     put("conf/decoding/beam.yaml", "beam: 7\n")
@@ -345,7 +347,9 @@ def test_no_file_names_code_however_deep(refused, key):
 def test_no_file_names_code_under_hydra(refused):
     put("conf/hydra/launcher/evil.yaml", "_target_: os.system\n")
     assert "hydra.launcher._target_ names code (os.system)" in refused("hydra/launcher=evil")
-    put("conf/hydra/job_logging/evil.yaml", "version: 1\nhandlers:\n  x:\n    class: subprocess.Popen\n    args: [id]\n")
+    put(
+        "conf/hydra/job_logging/evil.yaml", "version: 1\nhandlers:\n  x:\n    class: subprocess.Popen\n    args: [id]\n"
+    )
     assert "hydra.job_logging.handlers.x.class names code (subprocess.Popen)" in refused("hydra/job_logging=evil")
     put("conf/hydra/job_logging/call.yaml", "version: 1\nhandlers:\n  x:\n    (): subprocess.Popen\n")
     assert "hydra.job_logging.handlers.x.() names code (subprocess.Popen)" in refused("hydra/job_logging=call")
@@ -366,8 +370,11 @@ def test_a_name_that_two_plugins_offer_is_refused_and_the_long_name_chooses(comp
 
 
 def test_the_long_name_chooses_between_two_plugins(make_plugin, compose):
-    make_plugin("more", CODE.replace("width: int = 8", "depth: int = 9").split("@hookimpl\ndef register_sources")[0]
-                + "@hookimpl\ndef register_architectures(register):\n    register('small', Small)\n")
+    make_plugin(
+        "more",
+        CODE.replace("width: int = 8", "depth: int = 9").split("@hookimpl\ndef register_sources")[0]
+        + "@hookimpl\ndef register_architectures(register):\n    register('small', Small)\n",
+    )
     for name, settings in (("lamcore-parts:small", {"width"}), ("lamcore-more:small", {"depth"})):
         values = compose(f"architecture={name}").values["architecture"]
         assert values["name"] == name and settings <= set(values)
@@ -397,12 +404,12 @@ def test_an_override_of_a_whole_table_is_the_origin_of_all_in_it(compose):
 
 def test_why_shows_an_origin_for_every_value(make_plugin, lam, monkeypatch):
     make_plugin("parts", CODE)
-    monkeypatch.setenv("LAMCORE_PLUGINS", "parts")
+    monkeypatch.setenv("LAMCORE_PLUGINS", "parts,inspect")
     facts = json.loads(lam("config", *BASE, "seed=5", "preprocessors=[upper]", "--why", "--json").out)
     found = {fact["key"]: (fact["value"], fact["from"]) for fact in facts}
-    assert found["seed"] == ("5", "override seed=5")
+    assert found["seed"] == (5, "override seed=5")
     assert found["source.file"] == ("a.txt", "override source.file=a.txt")
-    assert found["trainer.lr"] == ("0.001", "default of lamcore-parts:parts")
+    assert found["trainer.lr"] == (0.001, "default of lamcore-parts:parts")
     assert found["preprocessors.upper.times"][1] == "default of lamcore-parts:parts"
     table = lam("config", "--why", *BASE, "seed=5").out
     assert ["seed", "5", "override", "seed=5"] in [line.split() for line in table.splitlines()]
@@ -410,7 +417,7 @@ def test_why_shows_an_origin_for_every_value(make_plugin, lam, monkeypatch):
 
 def test_config_prints_yaml_that_composes_to_itself(make_plugin, lam, monkeypatch):
     make_plugin("parts", CODE)
-    monkeypatch.setenv("LAMCORE_PLUGINS", "parts")
+    monkeypatch.setenv("LAMCORE_PLUGINS", "parts,inspect")
     ended = lam("config", *BASE, "seed=5")
     assert ended.code == 0 and yaml.safe_load(ended.out)["seed"] == 5
     assert yaml.safe_load(ended.out) == json.loads(lam("config", "--json", *BASE, "seed=5").out)
@@ -484,7 +491,7 @@ def test_a_mistake_in_a_config_is_told_before_torch_is_imported(tmp_path, run_la
         done = subprocess.run(
             [sys.executable, "-c", code, *words],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "LAMCORE_PLUGINS": "parts"},
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "LAMCORE_PLUGINS": "parts,inspect"},
             capture_output=True,
             text=True,
         )

@@ -234,7 +234,9 @@ def test_augmenters_vary_train_batches_by_step_and_leave_validation_alone(tmp_pa
         assert noisy["rows"].tolist() == batch["rows"].tolist()
         longer += noisy["source"].shape != batch["source"].shape
     assert longer > 0
-    for (rows, noisy), (same, batch) in zip(data.batches("validation", 40), plain.batches("validation", 40), strict=True):
+    for (rows, noisy), (same, batch) in zip(
+        data.batches("validation", 40), plain.batches("validation", 40), strict=True
+    ):
         assert rows.tolist() == same.tolist() and torch.equal(noisy["source"], batch["source"])
 
 
@@ -306,7 +308,7 @@ class Given(Source):
     """Rows."""
 
     def load(self):
-        return {"train": self.rows}
+        return {"train": self.rows, "validation": self.rows[:1]}
 
 
 def learnt(tmp_path, rows, reads, labels=(), **plan):
@@ -332,7 +334,9 @@ def test_without_a_text_column_there_is_no_tokenizer(tmp_path):
 
 
 def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path):
-    words = "The architecture reads the column 'audio', which the data lacks. There are: id, input, target, intent, tags"
+    words = (
+        "The architecture reads the column 'audio', which the data lacks. There are: id, input, target, intent, tags"
+    )
     with pytest.raises(LamcoreError, match=words):
         learnt(tmp_path, ROWS, ["input", "audio"])
 

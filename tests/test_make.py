@@ -134,9 +134,9 @@ def test_a_choice_is_found_by_its_value_and_by_its_name():
         ({"flag": "yes"}, "key.flag must be true or false, not 'yes'."),
         ({"perhaps": "x"}, "key.perhaps must be a whole number, not 'x'."),
         ({"either": 1.5}, "key.either must be a whole number or text, not 1.5."),
-        ({"many": 1.0}, "key.many must be a list of number, not 1.0."),
+        ({"many": 1.0}, "key.many must be a list of numbers, not 1.0."),
         ({"many": [1.0, "x"]}, "key.many[1] must be a number, not 'x'."),
-        ({"by_name": []}, "key.by_name must be a table of whole number, not []."),
+        ({"by_name": []}, "key.by_name must be a table of whole numbers, not []."),
         ({"by_name": {"a": 1, "b": "x"}}, "key.by_name.b must be a whole number, not 'x'."),
         ({"part": 3}, "key.part must be settings, not 3."),
         ({"part": {"size": "x"}}, "key.part.size must be a whole number, not 'x'."),
@@ -188,7 +188,8 @@ def test_components_are_made_inside_components_lists_and_tables():
         ({"first": {"name": "shout", "times": "x"}}, "key.first.times must be a whole number, not 'x'."),
         (
             {"first": {"name": "shout"}, "others": [{"name": "shout", "tims": 1}]},
-            "No setting is called 'key.others[0].tims'. Did you mean 'key.others[0].times'? Known: key.others[0].times.",
+            "No setting is called 'key.others[0].tims'. Did you mean 'key.others[0].times'? "
+            "Known: key.others[0].times.",
         ),
         ({"first": {"name": "shout"}, "named": {"shout": 3}}, "key.named.shout must be a preprocessor, not 3."),
     ],
@@ -208,16 +209,16 @@ def test_describe_gives_each_setting_with_type_default_and_the_string_under_it()
         ("colour", "red, dark-red", "red", "A colour.", False),
         ("perhaps", "a whole number or null", None, "Perhaps a number.", False),
         ("either", "a whole number or text", 1, "One or the other.", False),
-        ("many", "a list of number", [1.0], "Many numbers.", False),
-        ("by_name", "a table of whole number", {}, "Numbers by name.", False),
+        ("many", "a list of numbers", [1.0], "Many numbers.", False),
+        ("by_name", "a table of whole numbers", {}, "Numbers by name.", False),
         ("part", "settings", {"size": 3}, "A part.", False),
         ("silent", "a whole number", 0, "", False),
     ]
     assert [(s.type, s.default, s.required) for s in describe(Needy)] == [("text", "???", True)]
     assert [s.type for s in describe(Both)] == [
         "a preprocessor",
-        "a list of preprocessor",
-        "a table of preprocessor",
+        "a list of preprocessors",
+        "a table of preprocessors",
     ]
 
 

@@ -138,7 +138,7 @@ def test_the_command_line_shows_a_broken_plugin_and_works_on(make_plugin, lam):
     ended = lam("plugins")
     assert ended.code == 0
     row = next(line for line in ended.out.splitlines() if line.startswith("lamcore-aaa"))
-    assert row.split()[:3] == ["lamcore-aaa", "1.0", "broken"] and "RuntimeError: \\x1b[31mred" in row
+    assert row.split()[:4] == ["lamcore-aaa", "aaa", "1.0", "broken"] and "RuntimeError: \\x1b[31mred" in row
     facts = {fact["distribution"]: fact for fact in json.loads(lam("plugins", "--json").out)}
     assert facts["lamcore-good"]["state"] == "loaded"
     assert facts["lamcore-good"]["provides"] == {"augmenter": ["louder"]}
@@ -164,7 +164,7 @@ def test_two_plugins_of_one_name_clash_and_both_are_named(make_plugin):
     with pytest.raises(LamcoreError) as error:
         registry.find("augmenter", "louder")
     assert str(error.value) == (
-        "Two plugins offer an augmenter called 'louder'. Write one of lamcore-one:louder and lamcore-two:louder, "
+        "Two plugins offer augmenter 'louder'. Write one of lamcore-one:louder and lamcore-two:louder, "
         "or block one plugin."
     )
 

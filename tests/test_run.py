@@ -172,22 +172,30 @@ def test_what_is_scored_is_answered_without_the_reference(fit):
 
 
 def test_a_checkpoint_gives_back_what_it_was_given(fit, tmp_path):
-    state = {
-        "tensors": {"a": torch.arange(3), "half": torch.ones(2, dtype=torch.bfloat16), "none": torch.zeros(0)},
-        "numbers": {0: {"x": 1}, 17: [1.5, None, True, "text", [torch.tensor(2.5)]]},
-        "empty": {},
-        "list": [],
+    tensors = {
+        "a/b.c": torch.arange(3),
+        "half": torch.ones(2, dtype=torch.bfloat16),
+        "none": torch.zeros(0),
+        "turned": torch.arange(6).reshape(2, 3).T,
     }
-    fit(lambda run, model, data: run.checkpoint(4, state))
+    plain = {"numbers": {"x": [1.5, None, True, "text", {"y": 2}]}, "empty": {}, "list": [], "whole": 3}
+    fit(lambda run, model, data: run.checkpoint(4, {**tensors, **plain}))
     got = []
     shutil.rmtree(tmp_path / "run" / "model")
     fit.resume(lambda run, model, data: got.append(run.restore()))
     step, back = got[0]
-    assert step == 4 and set(back) == set(state)
-    assert torch.equal(back["tensors"]["a"], torch.arange(3)) and back["tensors"]["half"].dtype == torch.bfloat16
-    assert back["tensors"]["none"].shape == (0,)
-    assert list(back["numbers"]) == [0, 17] and back["numbers"][17][:4] == [1.5, None, True, "text"]
-    assert torch.equal(back["numbers"][17][4][0], torch.tensor(2.5)) and back["empty"] == {} and back["list"] == []
+    assert step == 4 and set(back) == {*tensors, *plain}
+    assert all(torch.equal(back[name], tensors[name]) and back[name].dtype == tensors[name].dtype for name in tensors)
+    assert {name: back[name] for name in plain} == plain
+
+
+def test_a_tensor_that_is_seen_twice_is_kept_twice(fit, tmp_path):
+    one = torch.arange(4.0)
+    fit(lambda run, model, data: run.checkpoint(1, {"a": one, "b": one, "c": one[:2]}))
+    shutil.rmtree(tmp_path / "run" / "model")
+    got = []
+    fit.resume(lambda run, model, data: got.append(run.restore()[1]))
+    assert [got[0][name].tolist() for name in "abc"] == [[0, 1, 2, 3], [0, 1, 2, 3], [0, 1]]
 
 
 def test_before_the_first_checkpoint_there_is_nothing_to_restore(fit):
@@ -202,7 +210,7 @@ def test_two_checkpoints_are_kept_and_the_weights_of_the_best(fit, tmp_path):
             run.checkpoint(step, {}, {"loss": loss})
         assert run.best == (2, 3.0)
         run.load_best()
-        assert float(model.number) == 3.0 and model.tied is model.number
+        assert model.number.item() == 3.0 and model.tied is model.number
 
     fit(do)
     assert checkpoints(tmp_path) == ["step-00000003", "step-00000004"]
@@ -228,7 +236,7 @@ def test_the_best_of_the_checkpoint_before_is_there_when_the_newest_is_damaged(f
     shutil.rmtree(tmp_path / "run" / "model")
     (tmp_path / "run" / "checkpoints" / "step-00000002" / "state.json").write_text("{}")
     seen = []
-    fit.resume(lambda run, model, data: (run.restore(), run.load_best(), seen.append((run.best, float(model.number)))))
+    fit.resume(lambda run, model, data: (run.restore(), run.load_best(), seen.append((run.best, model.number.item()))))
     assert seen == [((1, 5.0), 5.0)]
 
 
@@ -344,5 +352,3 @@ def test_a_device_that_is_not_there_is_told_before_anything_is_written(fit, tmp_
     with pytest.raises(LamcoreError, match="^device=toaster can't be used here: "):
         fit(lambda run, model, data: None, device="toaster")
     assert not (tmp_path / "run").exists()
-
-

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -119,7 +120,7 @@ def test_a_full_disk_is_told_as_one(tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     with pytest.raises(LamcoreError, match="No space left on device. Free some space, then go on.") as error:
-        commit(tmp_path / "x", lambda folder: open("/dev/full", "wb", buffering=0).write(b"x") and None)
+        commit(tmp_path / "x", lambda folder: Path("/dev/full").write_bytes(b"x") and None)
     assert error.value.exit_code == 6 and list(tmp_path.iterdir()) == []
 
 

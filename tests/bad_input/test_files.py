@@ -138,7 +138,20 @@ def test_a_source_without_validation_is_told_before_training(train):
 
 
 def test_odd_text_is_no_obstacle(train):
-    odd = [" ", "\t", "é\u0301", "a\u2028b", "a\x85b", "x" * 3000, "\u202e", "\ufeff", "🙂" * 50, "\x00", "\x1b[31m", "[/x]"]
+    odd = [
+        " ",
+        "\t",
+        "é\u0301",
+        "a\u2028b",
+        "a\x85b",
+        "x" * 3000,
+        "\u202e",
+        "\ufeff",
+        "🙂" * 50,
+        "\x00",
+        "\x1b[31m",
+        "[/x]",
+    ]
     put("a.en", *GOOD, "", *odd)
     put("a.de", *GOOD, "", *odd)
     put("v.en", "", *odd[::-1])

@@ -15,8 +15,9 @@ from zipfile import BadZipFile, ZipFile
 from lamcore import LamcoreError, Record
 from lamcore.errors import unknown
 
-SPLITS_VERSION = 1
-"""Key of the splits, and part of the source's fingerprint: raised by a change that moves rows."""
+SPLITS_VERSION = 7
+"""Key of the splits, and part of the source's fingerprint. It is the first whole number for which validation and test
+hold 4 to 6 % of the German rows each and no integration more than 15 % of either; no model was looked at."""
 SPLITS = ("train", "test", "validation")
 """In the order in which a string that stands in several is given to one."""
 MEMBER = re.compile(r"homeassistant/components/([^/]+)/translations/([^/]+)\.json")

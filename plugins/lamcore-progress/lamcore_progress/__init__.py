@@ -1,4 +1,4 @@
-"""Show how a run goes, on standard error; this module is light: rich is imported when a run starts."""
+"""Show how a run goes, on standard error, and its end on standard output; light: rich is imported when a run starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from lamcore import hookimpl
 
@@ -63,6 +65,10 @@ def on_save(run: Any, step: int, path: Path) -> None:
 
 @hookimpl
 def on_finish(run: Any, error: BaseException | None) -> None:
-    """Show the end and give the terminal back."""
+    """Show the end and give the terminal back; under the command line, report a run that went well."""
     if display := _displays.pop(id(run), None):
         display.finish(error)
+    if error is None and click.get_current_context(silent=True):
+        from lamcore_progress.report import report
+
+        report(run.folder, run.scores)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,23 +53,23 @@ def shrink(grads: list[Tensor], count: Tensor, clip: float) -> Tensor:
     return norm
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    """Return the running averages by parameter name."""
-    state = optimizer.state_dict()["state"]
-    return {name: state[index] for index, name in enumerate(_names(optimizer)) if index in state}
-
-
-def load_optimizer_state(optimizer: torch.optim.Optimizer, saved: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put back what `optimizer_state` gave."""
-    fresh = optimizer.state_dict()
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return {PARAMETER/average: tensor}, the running averages by parameter name."""
     names = _names(optimizer)
-    fresh["state"] = {i: _copy(saved[name]) for i, name in enumerate(names) if name in saved}
-    optimizer.load_state_dict(fresh)
+    averages = [(names[index], values) for index, values in optimizer.state_dict()["state"].items()]
+    return {f"{name}/{key}": value for name, values in averages for key, value in values.items()}
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_state` gave."""
+    fresh, numbers = optimizer.state_dict(), {name: index for index, name in enumerate(_names(optimizer))}
+    state: dict[int, dict[str, Tensor]] = {}
+    for place, value in saved.items():
+        name, _, key = place.rpartition("/")
+        if name in numbers:
+            state.setdefault(numbers[name], {})[key] = value.clone()
+    optimizer.load_state_dict({**fresh, "state": state})
 
 
 def _names(optimizer: torch.optim.Optimizer) -> list[str]:
     return [name for group in optimizer.param_groups for name in group["param_names"]]
-
-
-def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.clone() if isinstance(value, Tensor) else value for name, value in values.items()}

@@ -85,27 +85,29 @@ class Clock:
 def pack(
     progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> dict[str, Any]:
-    """Return all that a resumed training needs to equal an uninterrupted one: tensors and plain values."""
-    return {
-        "progress": asdict(progress),
-        "model": model.state_dict(),
-        "optimizer": optimizer_state(optimizer),
-        "random": _random_state(device),
-    }
+    """Return all that a resumed training needs to equal an uninterrupted one: {name: tensor or plain value}."""
+    groups = {"model": model.state_dict(), "optimizer": optimizer_state(optimizer), "random": _random_state(device)}
+    tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
+    return {"progress": asdict(progress), **tensors}
 
 
 def unpack(
     state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> Progress:
     """Put everything back where `pack` found it."""
-    model.load_state_dict(state["model"])
-    load_optimizer_state(optimizer, state["optimizer"])
-    torch.set_rng_state(state["random"]["cpu"].cpu())
-    if device.type == "cuda" and "cuda" in state["random"]:
-        torch.cuda.set_rng_state(state["random"]["cuda"].cpu(), device)
-    if device.type == "mps" and "mps" in state["random"]:
-        torch.mps.set_rng_state(state["random"]["mps"].cpu())
+    model.load_state_dict(_group(state, "model"))
+    load_optimizer_state(optimizer, _group(state, "optimizer"))
+    chance = {name: value.cpu() for name, value in _group(state, "random").items()}
+    torch.set_rng_state(chance["cpu"])
+    if device.type == "cuda" and "cuda" in chance:
+        torch.cuda.set_rng_state(chance["cuda"], device)
+    if device.type == "mps" and "mps" in chance:
+        torch.mps.set_rng_state(chance["mps"])
     return Progress(**state["progress"])
+
+
+def _group(state: Mapping[str, Any], group: str) -> dict[str, torch.Tensor]:
+    return {name.partition("/")[2]: value for name, value in state.items() if name.startswith(f"{group}/")}
 
 
 def restore(settings: Supervised, run: Run, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:

@@ -1,0 +1,104 @@
+"""Verbs that look at what is there, `lam list` and `lam config`; light: the rest is imported when one is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lamcore import hookimpl
+
+if TYPE_CHECKING:
+    from lamcore.hookspecs import Register
+    from lamcore.plugins import Component, Registry
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@hookimpl
+def register_commands(register: Register) -> None:
+    """Offer `list` and `config`."""
+    register("list", list_)
+    register("config", config_)
+
+
+@click.command("list")
+@click.argument("kind", required=False)
+@click.argument("name", required=False)
+@JSON
+@click.pass_obj
+def list_(registry: Registry, kind: str | None, name: str | None, as_json: bool) -> None:
+    """List components and experiments: all, those of a KIND, or the settings of the one called NAME."""
+    from lamcore.console import facts
+    from lamcore.errors import unknown
+    from lamcore.kinds import KINDS
+    from lamcore.make import describe
+
+    one = (kind or "").removesuffix("s")
+    if one not in ("", "experiment", *KINDS):
+        raise unknown("kind", kind or "", [*KINDS, "experiment"])
+    if name is None or one == "experiment":
+        facts([*components(registry, one), *experiments(registry, one)], as_json)
+    elif as_json:
+        click.echo(json.dumps([vars(setting) for setting in describe(registry.find(one, name))], ensure_ascii=False))
+    else:
+        show(registry.component(one, name))
+
+
+def components(registry: Registry, kind: str) -> list[dict[str, Any]]:
+    """Return what there is of a kind, or of all kinds where it is empty."""
+    offers = [offer for named in registry.components.values() for offer in named.values() if kind in ("", offer.kind)]
+    return [{"kind": o.kind, "name": o.name, "plugin": o.distribution, "summary": o.summary} for o in offers]
+
+
+def experiments(registry: Registry, kind: str) -> list[dict[str, Any]]:
+    """Return the experiments shipped or in the working folder's conf/, with the first comment of each."""
+    roots = [folder / "experiment" for folder in (Path("conf"), *registry.conf_folders())]
+    found = {f.relative_to(root).with_suffix("").as_posix(): f for root in roots for f in root.rglob("*.yaml")}
+    wanted = found if kind in ("", "experiment") else {}
+    return [{"kind": "experiment", "name": n, "plugin": "", "summary": comment(wanted[n])} for n in sorted(wanted)]
+
+
+def comment(path: Path) -> str:
+    """Return the first comment of a config that is no instruction to Hydra."""
+    lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.startswith("# ") and "@" not in line]
+    return lines[0][2:] if lines else ""
+
+
+def show(offer: Component) -> None:
+    """Print every setting of a component with its type, default and help."""
+    from lamcore import console
+    from lamcore.make import describe
+
+    console.say(f"{offer.kind} {offer.name} ({offer.distribution} {offer.plugin.version})", "bold")
+    for line in (offer.cls.__doc__ or "").strip().split("\n"):
+        console.say(line.strip())
+    rows = [(s.name, s.type, "required" if s.required else json.dumps(s.default), s.help) for s in describe(offer.cls)]
+    console.table(("setting", "type", "default", "what it is"), rows)
+
+
+@click.command("config", context_settings=HYDRA)
+@click.option("--why", is_flag=True, help="Name the file, plugin or override behind each value.")
+@JSON
+@click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def config_(registry: Registry, overrides: tuple[str, ...], why: bool, as_json: bool) -> None:
+    """Show the config that OVERRIDES compose to, checked as `lam train` checks it."""
+    import yaml
+
+    from lamcore.config import composed, leaves
+    from lamcore.console import facts
+
+    words = [word for word in overrides if word not in ("--why", "--json")]
+    as_json = as_json or "--json" in overrides
+    made = composed(registry, words)
+    if why or "--why" in overrides:
+        rows = leaves(made.written)
+        facts([{"key": k, "value": v, "from": made.origins.get(k, "default of lamcore")} for k, v in rows], as_json)
+    elif as_json:
+        click.echo(json.dumps(made.written))
+    else:
+        click.echo(yaml.safe_dump(made.written, sort_keys=False, allow_unicode=True).rstrip())
