@@ -17,7 +17,7 @@ import yaml
 
 import lamcore
 from lamcore import tokenizer as tokenizers
-from lamcore.data import Data, vocabulary
+from lamcore.data import Data
 from lamcore.errors import DAMAGED, INTERRUPTED, LamcoreError, unknown
 from lamcore.kinds import Answer, Decoding, Recipe, records_of
 from lamcore.make import make, plain
@@ -110,8 +110,7 @@ def _build(run: Run) -> None:
     """Learn the vocabulary, or read what an earlier start of this run learnt, and build the model."""
     folder, recipe, train = run.folder / "vocabulary", run.recipe, run.data.ready["train"]
     if not folder.is_dir():
-        tokenizer, labels = vocabulary(recipe, train)
-        files = {"labels.json": dumps(labels), "columns.json": dumps(list(tokenizer)), **tokenizers.files_of(tokenizer)}
+        files = run.data.vocabulary()
         commit(folder, lambda into: [(into / name).write_text(text, encoding="utf-8") for name, text in files.items()])
     columns, labels = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("columns", "labels")

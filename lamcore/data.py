@@ -21,6 +21,7 @@ from datasets import Dataset
 from lamcore.errors import LamcoreError
 from lamcore.kinds import Example, Recipe, Record, records_of
 from lamcore.prepare import Prepared, key_of
+from lamcore.store import dumps
 from lamcore.tables import CHUNK, map_table, once, open_table
 from lamcore.tokenizer import Tokenizer, files_of, learn
 
@@ -43,6 +44,21 @@ class Data:
         """Give the model that encodes and collates."""
         learnt = json.dumps([files_of(tokenizer), dict(labels)])
         self._model, self._key = model, key_of(self._recipe.architecture, self._prepared.folder.name, learnt)
+
+    def vocabulary(self) -> dict[str, str]:
+        """Return {file name: JSON} of tokenizer and labels, learnt from train now or at some earlier time."""
+        plan, architecture = self._recipe.tokenizer, self._recipe.architecture
+
+        def files() -> dict[str, str]:
+            tokenizer, labels = vocabulary(self._recipe, self.ready["train"])
+            return {"labels.json": dumps(labels), "columns.json": dumps(list(tokenizer)), **files_of(tokenizer)}
+
+        if plan.file:
+            return files()
+        columns = json.dumps([list(architecture.reads), list(architecture.labels)])
+        key = key_of(plan, self._prepared.folder.name, columns)
+        learnt: dict[str, str] = once(self._cache / f"vocabulary-{key}", files)
+        return learnt
 
     def encoded(self, split: str) -> Encoded:
         """Return the examples of a split, encoded now or at some earlier time."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from measure import LAM, PINNED, Measured, measured, table
 
+SPLITS = {"train": "pairs", "validation": "held"}
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "ra", "ling", "tor", "s")]
 
 
@@ -30,8 +31,16 @@ def write_pairs(folder: Path, number: int) -> None:
 
 def train(folder: Path) -> Measured:
     """Prepare and train 100 steps."""
-    words = [f"source.train=[{folder}/pairs.a,{folder}/pairs.b]", f"source.validation=[{folder}/held.a,{folder}/held.b]"]
-    words += ["preprocessors=[normalise,length_filter]", "tokenizer.size=1000", "trainer.steps=100", "trainer.batch_tokens=2000"]
+    words = [
+        f"source.train=[{folder}/pairs.a,{folder}/pairs.b]",
+        f"source.validation=[{folder}/held.a,{folder}/held.b]",
+    ]
+    words += [
+        "preprocessors=[normalise,length_filter]",
+        "tokenizer.size=1000",
+        "trainer.steps=100",
+        "trainer.batch_tokens=2000",
+    ]
     words += ["architecture.layers=1", "architecture.width=64", "trainer.validate_every=100", f"cache={folder}/cache"]
     return measured([LAM, "train", "source=parallel_text", *words, f"hydra.run.dir={folder}/run", "--quiet"], PINNED)
 

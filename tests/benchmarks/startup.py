@@ -34,7 +34,8 @@ def first_step(folder: Path) -> float:
     """Return the seconds from torch's import to the end of the first update."""
     run = tempfile.mkdtemp(dir=folder)
     words = ["source=tsv", f"source.train={folder}/train.tsv", f"source.validation={folder}/validation.tsv"]
-    words += ["tokenizer.kind=character", "trainer.steps=1", "trainer.log_every=1", f"cache={folder}/cache"]
+    words += ["tokenizer.kind=character", "trainer.steps=1", "trainer.log_every=1"]
+    words += ["architecture.layers=2", "architecture.width=128", "trainer.batch_tokens=900", f"cache={folder}/cache"]
     measured([sys.executable, "-c", FIRST_STEP, f"{run}/began", "train", *words, f"hydra.run.dir={run}/run"])
     line = json.loads((Path(run) / "run" / "log.jsonl").read_text().split("\n")[0])
     return line["time"] - float((Path(run) / "began").read_text())
@@ -50,7 +51,9 @@ def main() -> None:
             (folder / f"{split}.tsv").write_text("\n".join(["input\ttarget", *("\t".join(p) for p in pairs)]) + "\n")
         first_step(folder)  # prepares the data
         times = [first_step(folder) for _ in range(RUNS)]
-    rows.append(("torch imported to first step, cached data", f"{median(times):.2f} ({min(times):.2f} to {max(times):.2f})"))
+    rows.append(
+        ("torch imported to first step, cached data", f"{median(times):.2f} ({min(times):.2f} to {max(times):.2f})")
+    )
     table(("what", f"seconds: median of {RUNS} (least to greatest)"), rows)
     sys.stderr.write(f"{time.perf_counter() - began:.0f} s\n")
 

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,8 +26,14 @@ SHAPE = {"layers": 4, "heads": 4, "transformer_ff": 256, "hidden_size": 128}
 
 def lamcore(folder: Path, data: Path, steps: int) -> tuple[float, float, str]:
     """Return tokens a second, peak megabytes, and the share of padding in the target."""
-    words = ["experiment=translation/multi30k", f"trainer.steps={steps}", "trainer.log_every=10", "decoding.max_length=2"]
-    words += [f"trainer.validate_every={steps}", "metrics=[]", f"cache={folder}/cache", f"hydra.run.dir={folder}/run"]
+    words = [
+        "experiment=translation/multi30k",
+        f"trainer.steps={steps}",
+        "trainer.log_every=10",
+        "decoding.max_length=2",
+    ]
+    words += [f"trainer.validate_every={steps}", "metrics=[]", f"cache={folder}/cache"]
+    words += [f"hydra.run.dir={folder}/run"]
     measured(["rm", "-rf", f"{folder}/run"])
     took = measured([LAM, "train", *words, "--quiet"], {**PINNED, "MULTI30K": str(data)})
     lines = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().split("\n")[:-1]]
@@ -38,23 +47,19 @@ def padding(folder: Path, data: Path) -> str:
 import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import train; train.print_padding({str(folder)!r})
 """
-    import os
-    import subprocess
-    import sys
-
     env = {**os.environ, "MULTI30K": str(data)}
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout.strip()
 
 
 def print_padding(folder: str) -> None:
     """Print how many of a hundred target positions are padding, over the first epoch of a run's batches."""
+    import torch
+
     from lamcore.commands import _build, _prepare, read_config
     from lamcore.kinds import Recipe
     from lamcore.make import make
     from lamcore.plugins import load_plugins
     from lamcore.run import Run
-
-    import torch
 
     registry = load_plugins()
     recipe = make(Recipe, read_config(Path(folder) / "run"), find=registry.find)
@@ -67,7 +72,7 @@ def print_padding(folder: str) -> None:
         if epoch:
             break
         filled, whole = filled + int((batch["target"] != 0).sum()), whole + batch["target"].numel()
-    print(f"{100 * (1 - filled / whole):.1f} %")  # noqa: T201 - a subprocess of ours reads it
+    print(f"{100 * (1 - filled / whole):.1f} %")
 
 
 def eole(folder: Path, python: str, steps: int) -> tuple[float, float, str]:
@@ -129,7 +134,8 @@ def main() -> None:
     rows = [_row("lamcore, fp32", ours)] + ([_row("Eole 0.6.4, fp32", theirs)] if theirs else [])
     if theirs:
         ratios = [a[0] / b[0] for a, b in zip(ours, theirs, strict=True)]
-        rows.append(("lamcore / Eole, pair by pair", f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", "", ""))
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        rows.append(("lamcore / Eole, pair by pair", spread, "", ""))
     table(("system", "target tokens a second: median (least to greatest)", "padding", "peak memory, MB"), rows)
 
 

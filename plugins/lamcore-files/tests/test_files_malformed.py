@@ -9,9 +9,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from lamcore_files import Csv, Jsonl, ParallelText, Parquet, Tsv
 
 from lamcore import LamcoreError
+from lamcore_files import Csv, Jsonl, ParallelText, Parquet, Tsv
 
 GOOD = b'{"input": "a", "target": "b"}\n'
 HEAD = b"input,target\n"

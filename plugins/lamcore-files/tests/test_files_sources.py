@@ -12,6 +12,7 @@ import tracemalloc
 import unicodedata
 
 import pytest
+
 from lamcore_files import Csv, Jsonl, ParallelText, Parquet, Tsv, readers
 
 AWKWARD = [

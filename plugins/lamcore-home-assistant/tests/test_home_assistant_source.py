@@ -9,10 +9,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lamcore_home_assistant import HomeAssistant, fetch
-from lamcore_home_assistant.strings import read_splits, split_of
 
 from lamcore import LamcoreError
+from lamcore_home_assistant import HomeAssistant, fetch
+from lamcore_home_assistant.strings import read_splits, split_of
 
 # Integrations of known splits; a change of the hash would move everyone's rows.
 TRAIN, TRAIN_2, VALIDATION, TEST = "light", "hue", "deconz", "tado"
@@ -66,7 +66,7 @@ def test_a_pair_is_kept_once_where_train_first_has_it(tmp_path):
     assert [row["id"] for rows in splits.values() for row in rows if row["input"] == "Scene"] == [f"{TRAIN_2}/x"]
 
 
-@pytest.mark.parametrize("twin", ["On", "ON", "on", "Ｏn", " On\n"])  # noqa: RUF001
+@pytest.mark.parametrize("twin", ["On", "ON", "on", "Ｏn", " On\n"])
 def test_no_english_string_stands_in_two_splits(tmp_path, twin):
     strings = small()
     for held_out in (TEST, VALIDATION):
