@@ -257,7 +257,7 @@ def _line(error: BaseException) -> tuple[str, int]:
         return "Interrupted.", INTERRUPTED
     if isinstance(error, click.ClickException):
         return error.format_message(), BAD_INPUT
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
         return "Out of memory: lower trainer.batch_tokens or decoding.batch_tokens.", NO_ROOM
     with tempfile.NamedTemporaryFile("w", prefix="lam-", suffix=".txt", delete=False, encoding="utf-8") as file:
         traceback.print_exception(error, file=file)

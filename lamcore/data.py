@@ -50,7 +50,8 @@ class Data:
         plan, architecture = self._recipe.tokenizer, self._recipe.architecture
 
         def files() -> dict[str, str]:
-            tokenizer, labels = vocabulary(self._recipe, self.ready["train"])
+            train = open_table(self._prepared.folder / "train")  # one of its own: what it read leaves memory with it
+            tokenizer, labels = vocabulary(self._recipe, train)
             return {"labels.json": dumps(labels), "columns.json": dumps(list(tokenizer)), **files_of(tokenizer)}
 
         if plan.file:

@@ -24,7 +24,7 @@ from datasets import Dataset
 from lamcore.errors import LamcoreError
 from lamcore.kinds import Preprocessor, Recipe, Record, Source, records_of
 from lamcore.make import plain
-from lamcore.tables import DONE, map_table, once, open_table, write_table
+from lamcore.tables import DONE, map_table, once, open_table, read_table, write_table
 
 Splits = dict[str, Dataset]
 EXAMPLES = 3
@@ -162,7 +162,8 @@ def _apply(label: str, step: Preprocessor, parent: Path, splits: list[str], cach
         before = open_table(source)
         if split != "train" and (len(before) != len(after) or before["id"][:] != after["id"][:]):
             raise LamcoreError(f"The preprocessor {label!r} changed which rows {split} has; only train may shrink.")
-        return _compare(before, after)
+        counts = {"rows": len(before), "dropped": len(before) - len(after)}
+        return {**counts, **_compare(read_table(source), read_table(target))}
 
     return folder, once(folder, lambda: {split: apply_to(split) for split in splits})
 
@@ -176,13 +177,13 @@ def _turn(label: str, step: Preprocessor, split: str, rows: Dataset) -> Iterator
         raise
 
 
-def _compare(before: Dataset, after: Dataset) -> dict[str, Any]:
-    """Count what a step changed and dropped, with the first examples, by reading both tables side by side."""
-    changed, olds = 0, records_of(before)
+def _compare(before: Iterator[Record], after: Iterator[Record]) -> dict[str, Any]:
+    """Count what a step changed, and keep the first examples, by reading what went in and came out side by side."""
+    changed = 0
     examples: list[Record] = []
     dropped: list[Record] = []
-    for new in records_of(after):
-        for old in olds:
+    for new in after:
+        for old in before:
             if old["id"] == new["id"]:
                 changed += old != new
                 if old != new and len(examples) < EXAMPLES:
@@ -190,6 +191,6 @@ def _compare(before: Dataset, after: Dataset) -> dict[str, Any]:
                     examples.append({"id": old["id"], **differing})
                 break
             dropped += [old] * (len(dropped) < EXAMPLES)
-    dropped += [old for old in islice(olds, EXAMPLES - len(dropped))]
-    counts = {"rows": len(before), "changed": changed, "dropped": len(before) - len(after)}
-    return json.loads(json.dumps({**counts, "examples": examples, "dropped_examples": dropped}, default=repr))
+    dropped += islice(before, EXAMPLES - len(dropped))
+    found = {"changed": changed, "examples": examples, "dropped_examples": dropped}
+    return json.loads(json.dumps(found, default=repr))

@@ -14,7 +14,7 @@ from datasets import Dataset, concatenate_datasets
 from filelock import FileLock
 
 from lamcore.errors import LamcoreError
-from lamcore.kinds import Record
+from lamcore.kinds import Record, records_of
 from lamcore.store import room, write
 
 SHARD = 100_000
@@ -43,6 +43,12 @@ def open_table(folder: Path) -> Dataset:
     shards = [Dataset.from_file(str(file)) for file in sorted(folder.glob("*.arrow"))]
     parts = [shard for shard in shards if len(shard)] or shards[:1]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+
+
+def read_table(folder: Path) -> Iterator[Record]:
+    """Go through the table of a folder shard by shard, so that the pages of one leave memory before the next comes."""
+    for file in sorted(folder.glob("*.arrow")):
+        yield from records_of(Dataset.from_file(str(file)))
 
 
 def write_table(folder: Path, records: Iterable[Record]) -> Dataset:

@@ -37,7 +37,7 @@ def train(folder: Path) -> Measured:
     ]
     words += [
         "preprocessors=[normalise,length_filter]",
-        "tokenizer.size=1000",
+        "tokenizer.size=300",
         "trainer.steps=100",
         "trainer.batch_tokens=2000",
     ]
