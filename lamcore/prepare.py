@@ -130,23 +130,23 @@ def _write_splits(source: Source, folder: Path) -> dict[str, Any]:
         splits[split] = write_table(folder / split, named)
         if not len(splits[split]):
             raise LamcoreError(f"The source gives no record for the split {split!r}.")
-    return {"rows": {split: len(rows) for split, rows in splits.items()}, "overlap": _overlap(splits)}
+    return {"rows": {split: len(rows) for split, rows in splits.items()}, "overlap": _overlap(folder, list(splits))}
 
 
-def _overlap(raw: Splits) -> dict[str, list[int]]:
+def _overlap(folder: Path, splits: list[str]) -> dict[str, list[int]]:
     """Return the numbers of held-out rows whose input stands in train."""
-    held = {split: list(_inputs(rows)) for split, rows in raw.items() if split != "train"}
-    wanted = {text for texts in held.values() for text in texts}
-    seen = wanted.intersection(_inputs(raw["train"]))
+    held = {split: list(_inputs(folder / split)) for split in splits if split != "train"}
+    wanted = {text for texts in held.values() for text in texts} - {b""}
+    seen = wanted.intersection(_inputs(folder / "train"))
     found = {split: [row for row, text in enumerate(texts) if text in seen] for split, texts in held.items()}
     return {split: rows for split, rows in found.items() if rows}
 
 
-def _inputs(rows: Dataset) -> Iterator[bytes]:
-    """Yield a digest of each input after Unicode normalisation (NFKC) and case folding."""
-    for record in records_of(rows.select_columns(["input"])) if "input" in rows.column_names else ():
-        text = unicodedata.normalize("NFKC", str(record["input"])).casefold()
-        yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+def _inputs(folder: Path) -> Iterator[bytes]:
+    """Yield a digest of each input after Unicode normalisation (NFKC) and case folding; nothing where there is none."""
+    for record in read_table(folder):
+        text = unicodedata.normalize("NFKC", str(record.get("input", ""))).casefold()
+        yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() if text else b""
 
 
 def _apply(label: str, step: Preprocessor, parent: Path, splits: list[str], cache: Path) -> tuple[Path, Any]:

@@ -46,9 +46,9 @@ def open_table(folder: Path) -> Dataset:
 
 
 def read_table(folder: Path) -> Iterator[Record]:
-    """Go through the table of a folder shard by shard, so that the pages of one leave memory before the next comes."""
+    """Go through the table of a folder with one shard in memory at a time."""
     for file in sorted(folder.glob("*.arrow")):
-        yield from records_of(Dataset.from_file(str(file)))
+        yield from records_of(Dataset.from_file(str(file), in_memory=True))
 
 
 def write_table(folder: Path, records: Iterable[Record]) -> Dataset:
@@ -68,7 +68,7 @@ def map_table(source: Path, target: Path, turn: Callable[[Dataset], Iterable[Rec
     for shard in sorted(source.glob("*.arrow")):
         path = target / shard.name
         if not path.is_file():
-            rows = Dataset.from_file(str(shard))
+            rows = Dataset.from_file(str(shard), in_memory=True)
             made = open_table(target) if any(target.glob("*.arrow")) else rows.take(0)
             records = iter(turn(rows))
             first = list(islice(records, CHUNK))
