@@ -36,7 +36,7 @@ def blocks(document: Document) -> Iterator[Region]:
         if region.lexemes["title"]:
             yield Region(region.start, region.end, (region.lexemes["title"], source), write)
         elif language == "python":
-            yield Region(region.start, region.end, source, PythonEvaluator())
+            yield Region(region.start, region.end, region.lexemes["source"], PythonEvaluator())
         elif language in ("console", "bash", "sh"):
             yield Region(region.start, region.end, commands(source, language), run_each)
 
