@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from lamcore.errors import LamcoreError
 from lamcore.kinds import Example, Recipe, Record, records_of
 from lamcore.prepare import Prepared, key_of
 from lamcore.store import dumps
-from lamcore.tables import CHUNK, map_table, once, open_table
+from lamcore.tables import CHUNK, map_table, once, open_table, read_table
 from lamcore.tokenizer import Tokenizer, files_of, learn
 
 WINDOW = 100_000
@@ -50,8 +50,8 @@ class Data:
         plan, architecture = self._recipe.tokenizer, self._recipe.architecture
 
         def files() -> dict[str, str]:
-            train = open_table(self._prepared.folder / "train")  # one of its own: what it read leaves memory with it
-            tokenizer, labels = vocabulary(self._recipe, train)
+            folder = self._prepared.folder / "train"
+            tokenizer, labels = vocabulary(self._recipe, self.ready["train"], lambda: read_table(folder))
             return {"labels.json": dumps(labels), "columns.json": dumps(list(tokenizer)), **files_of(tokenizer)}
 
         if plan.file:
@@ -202,27 +202,30 @@ def cut(rows: np.ndarray, sizes: np.ndarray, tokens: int) -> list[np.ndarray]:
     return [*batches, ordered[begin:]]
 
 
-def vocabulary(recipe: Recipe, train: Dataset) -> tuple[dict[str, Tokenizer], dict[str, list[str]]]:
-    """Learn the tokenizer and the labels of an architecture from the train split."""
+def vocabulary(
+    recipe: Recipe, train: Dataset, read: Callable[[], Iterator[Record]] | None = None
+) -> tuple[dict[str, Tokenizer], dict[str, list[str]]]:
+    """Learn the tokenizer and the labels of an architecture from the train split, whose records `read` may give."""
     labels, reads = recipe.architecture.labels, recipe.architecture.reads
     if missing := [column for column in (*reads, *labels) if column not in train.column_names]:
         what = f"The architecture reads the column {missing[0]!r}, which the data lacks."
         raise LamcoreError(f"{what} There are: {', '.join(train.column_names)}.")
+    read = read or (lambda: records_of(train))
     text = [name for name in reads if name not in labels and getattr(train.features[name], "dtype", "") == "string"]
-    most = min(len(train), recipe.tokenizer.max_records)
-    rows = train if most == len(train) else train.select(np.linspace(0, len(train) - 1, most, dtype=np.int64))
-    tokenizer = learn(recipe.tokenizer, {name: Column(rows, name) for name in text}) if text else {}
-    return tokenizer, {name: sorted({one for value in Column(train, name) for one in _many(value)}) for name in labels}
+    every = -(-len(train) // recipe.tokenizer.max_records)
+    tokenizer = learn(recipe.tokenizer, {name: Column(read, name, every) for name in text}) if text else {}
+    return tokenizer, {name: sorted({one for value in Column(read, name) for one in _many(value)}) for name in labels}
 
 
 class Column:
-    """The values of one column, gone through anew as often as wanted."""
+    """The values of one column, gone through anew as often as wanted; of every so many records one."""
 
-    def __init__(self, rows: Dataset, name: str):
-        self._rows, self._name = rows.select_columns([name]), name
+    def __init__(self, read: Callable[[], Iterator[Record]], name: str, every: int = 1):
+        self._read, self._name, self._every = read, name, every
 
     def __iter__(self) -> Iterator[Any]:
-        return ("" if record[self._name] is None else record[self._name] for record in records_of(self._rows))
+        values = (record[self._name] for record in itertools.islice(self._read(), 0, None, self._every))
+        return ("" if value is None else value for value in values)
 
 
 def _many(value: Any) -> list[str]:
