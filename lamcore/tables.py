@@ -21,6 +21,8 @@ SHARD = 100_000
 """Rows in a file."""
 CHUNK = 1000
 """Rows turned at once."""
+BATCH = 10_000
+"""Rows in a record batch: opening a file maps the pages around each batch's head, so few batches map little."""
 DONE = "done.json"
 
 
@@ -83,7 +85,7 @@ def _write_shard(path: Path, records: Iterator[Record], schema: pa.Schema) -> No
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with room(path):
         with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            while chunk := list(islice(records, CHUNK)):
+            while chunk := list(islice(records, BATCH)):
                 writer.write_batch(_batch(chunk, schema))
         os.replace(temporary, path)
 
