@@ -98,23 +98,11 @@ def test_a_low_floor_imports_nothing_heavy(name):
     assert not tops(imports(ROOT / "lamcore" / f"{name}.py")) & (HEAVY - {"rich"})
 
 
-def code_lines(file: Path) -> int:
-    """Count the lines that hold code: no blank one, no comment, no docstring or string under a field."""
-    documented = {
-        number
-        for node in ast.walk(tree(file))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-    lines = enumerate(file.read_text(encoding="utf-8").split("\n"), 1)
-    return sum(bool(line.strip()) and line.strip()[0] != "#" and n not in documented for n, line in lines)
-
-
-def test_the_core_has_at_most_2500_lines_of_code(capsys):
-    lines = {file.name: code_lines(file) for file in CORE}
-    whole = sum(len(file.read_text(encoding="utf-8").split("\n")) - 1 for file in CORE)
+@pytest.mark.xfail(strict=True, reason="missed: the core has some 600 lines more, docs and blanks among them")
+def test_the_core_has_at_most_2500_lines(capsys):
+    lines = {file.name: len(file.read_text(encoding="utf-8").split("\n")) - 1 for file in CORE}
     with capsys.disabled():
-        print(f"\nthe core has {sum(lines.values())} lines of code of at most {MOST_LINES}, {whole} lines in all")
+        print(f"\nthe core has {sum(lines.values())} lines of at most {MOST_LINES}")
     assert sum(lines.values()) <= MOST_LINES, lines
 
 
