@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib.metadata
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
@@ -29,11 +31,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
-from yaml import YAMLError
+from packaging.requirements import InvalidRequirement, Requirement
 
+import lamcore
 from lamcore.errors import LamcoreError, unknown
 from lamcore.kinds import KINDS, PLURALS, Decoding, Recipe, TokenizerPlan
-from lamcore.make import defaults, make
+from lamcore.make import defaults, describe, make
 from lamcore.plugins import Registry, shipped_conf
 
 ROOT = "lam"
@@ -42,8 +45,10 @@ GROUPS = {kind: kind if kind in SINGLE else PLURALS[kind] for kind in KINDS}
 """Kind -> the config group it is chosen in."""
 WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--info", "-i"}
 """Hydra's flags that a word belongs to."""
+MOST_BYTES, MOST_REFERENCES, DEEPEST = 1_000_000, 10_000, 20
+"""Of a config file; of one value; of nesting, aliases and references to references."""
 Origins = dict[str, str]
-"""Dotted key -> the file, plugin or override that set it."""
+"""Dotted key -> the file and line, plugin and version, or override that set it."""
 
 
 @contextlib.contextmanager
@@ -74,10 +79,12 @@ def _store(registry: Registry, store: ConfigStore) -> None:
         for name in (offer.name, f"{offer.distribution}:{offer.name}"):
             made = _open({"name": name, **defaults(offer.cls)})
             node = made if offer.kind in SINGLE else {offer.name: made}
-            store.store(name, node, group=GROUPS[offer.kind], provider=offer.plugin.identity)
-    roots = {f.name: f.default for f in dataclasses.fields(Recipe) if isinstance(f.default, (str, int, type(None)))}
-    store.store("lamcore", {**roots, "tokenizer": _open(defaults(TokenizerPlan))}, provider="lamcore")
-    store.store("greedy", _open(defaults(Decoding)), group="decoding", provider="lamcore")
+            whose = f"{offer.plugin.identity} {offer.plugin.version}".strip()
+            store.store(name, node, group=GROUPS[offer.kind], provider=whose)
+    roots = {s.name: s.default for s in describe(Recipe) if isinstance(s.default, (str, int, list, type(None)))}
+    ours = f"lamcore {lamcore.__version__}"
+    store.store("lamcore", {**roots, "tokenizer": _open(defaults(TokenizerPlan))}, provider=ours)
+    store.store("greedy", _open(defaults(Decoding)), group="decoding", provider=ours)
 
 
 def _open(settings: dict[str, Any]) -> DictConfig:
@@ -102,6 +109,49 @@ def user_folders(args: Sequence[str]) -> tuple[list[Path], list[str]]:
     return folders + ([own] if own.is_dir() and own != shipped_conf() else []), rest
 
 
+def check_requirements(requires: Sequence[str], where: str) -> None:
+    """Raise the error that names the distributions that are missing or out of range, and how to install them."""
+    lacking = {}
+    for text in requires:
+        try:
+            wanted = Requirement(text)
+        except InvalidRequirement as error:
+            raise LamcoreError(f"{where}: {text!r} is no requirement such as 'lamcore-clean>=0.1'.") from error
+        there = next(iter(importlib.metadata.distributions(name=wanted.name)), None)
+        if (wanted.marker is None or wanted.marker.evaluate()) and (
+            there is None or not wanted.specifier.contains(there.version, prereleases=True)
+        ):
+            lacking[text] = f"installed: {there.version}" if there else "not installed"
+    if lacking:
+        told = ", ".join(f"{text} ({state})" for text, state in lacking.items())
+        line = " ".join(f"'{text}'" for text in lacking)
+        raise LamcoreError(f"{where}: requires {told}. Install what is missing: pip install {line}")
+
+
+def _check_files(folders: Sequence[Path]) -> None:
+    """Refuse the user's config files that would take all memory or time: too large, deep, or full of aliases."""
+    for file in (file for folder in folders for file in folder.rglob("*.yaml")):
+        if file.stat().st_size > MOST_BYTES:
+            raise LamcoreError(f"{file} is larger than {MOST_BYTES:,} bytes: a config holds settings, not data.")
+        depth = aliases = 0
+        with file.open("rb") as stream:
+            for event in yaml.parse(stream, yaml.SafeLoader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                aliases += isinstance(event, yaml.AliasEvent)
+                if max(depth, aliases) > DEEPEST:
+                    what = "is nested" if depth > DEEPEST else "has aliases"
+                    raise LamcoreError(f"{file}:{event.start_mark.line + 1} {what} more than {DEEPEST} times.")
+
+
+def _check_requirements_of(folders: Sequence[Path], overrides: Sequence[Override]) -> None:
+    """Check what the chosen experiments require before any component is looked for."""
+    for override in overrides:
+        file = Path("experiment", f"{override.value()}.yaml")
+        if override.key_or_group == "experiment" and (found := [f / file for f in folders if (f / file).is_file()]):
+            read = yaml.safe_load(found[0].read_text(encoding="utf-8"))
+            check_requirements((isinstance(read, dict) and read.get("requires")) or [], str(found[0]))
+
+
 @dataclass
 class Composed:
     """A checked config: plain values, the same with environment interpolations as written, and whence each came."""
@@ -115,17 +165,33 @@ class Composed:
 def composed(registry: Registry, args: Sequence[str]) -> Composed:
     """Compose and check a run's config (a sweep by the first of each choice), or raise what keeps it from being one."""
     folders, words = user_folders(args)
-    overrides = [_first_choice(override) for override in _parse(registry, [w for w in words if not w.startswith("-")])]
+    parsed = _parse(registry, [word for word in words if not word.startswith("-")])
+    overrides = [_first_choice(override) for override in parsed]
     with (
         offered(registry, folders) as folder,
         _plain_errors(registry),
         initialize_config_dir(str(folder), version_base=None),
     ):
+        _check_files(folders)
+        _check_requirements_of([*folders, *registry.conf_folders()], parsed)
         config = compose(ROOT, overrides, return_hydra_config=True)
-        _refuse_code(OmegaConf.to_container(config, resolve=False))
-        made = _composed(config, _origins(overrides), str(config.hydra.run.dir))
-    make(Recipe, made.values, find=registry.find)
+        node = OmegaConf.to_container(config, resolve=False)
+        _refuse_code(node)
+        _refuse_endless(dict(leaves(node)))
+        made = _composed(config, _origins(overrides, config), str(config.hydra.run.dir))
+    try:
+        check_requirements(make(Recipe, made.values, find=registry.find).requires, "requires")
+    except LamcoreError as error:
+        raise _with_origin(error, made.origins) from error
     return made
+
+
+def _with_origin(error: LamcoreError, origins: Origins) -> LamcoreError:
+    """Return the error with the file or override that set the key which it names first."""
+    told = str(error)
+    named = [(found.start(), -len(key), key) for key in origins if (found := re.search(rf"\b{re.escape(key)}\b", told))]
+    origin = origins[min(named)[2]] if named else "default"
+    return error if origin.startswith(("default", "not known")) else LamcoreError(f"{told} ({origin})")
 
 
 def _composed(config: DictConfig, origins: Origins, folder: str) -> Composed:
@@ -148,8 +214,13 @@ def _as_written(name: str, *words: Any) -> str:
 
 
 def _parse(registry: Registry, words: Sequence[str]) -> list[Override]:
-    with _plain_errors(registry):
-        overrides = OverridesParser.create().parse_overrides(list(words))
+    overrides = []
+    for word in words:
+        try:
+            overrides += OverridesParser.create().parse_overrides([word])
+        except HydraException as error:
+            how = "write KEY=VALUE, and quote what is no plain word: KEY=\"'a<b'\""
+            raise LamcoreError(f"{word} can't be read: {how}.") from error
     seen: dict[str, str | None] = {}
     for override in (one for one in overrides if one.key_or_group in GROUPS.values()):
         key, line = override.key_or_group, override.input_line
@@ -181,23 +252,64 @@ def _refuse_code(node: Any, where: str = "") -> None:
         _refuse_code(value, here)
 
 
-def _origins(overrides: list[str]) -> Origins:
-    """Say for every key which file, plugin or override set it last."""
+def _refuse_endless(values: Mapping[str, Any]) -> None:
+    """Refuse values that refer to others in a circle, too deeply, or so often that resolving them would not end."""
+    cost: dict[str, int] = {}
+
+    def visit(key: str, way: tuple[str, ...]) -> int:
+        if key in way or len(way) > DEEPEST:
+            what = f"{key} refers to itself" if key in way else f"{way[0]} refers to others more than {DEEPEST} deep"
+            raise LamcoreError(f"{what}: {' -> '.join([*way[:4], key])}.")
+        if key not in cost:
+            named = re.findall(r"\$\{(\.*)([\w.]+)\}", str(values[key]))
+            bases = [(key.split(".")[: -len(dots)] if dots else [], name) for dots, name in named]
+            starts = [".".join([*base, name]) for base, name in bases]
+            below = [other for start in starts for other in values if f"{other}.".startswith(f"{start}.")]
+            cost[key] = 1 + sum(visit(other, (*way, key)) for other in below)
+        if cost[key] > MOST_REFERENCES:
+            raise LamcoreError(f"{key} refers to more than {MOST_REFERENCES:,} values.")
+        return cost[key]
+
+    for key in values:
+        visit(key, ())
+
+
+def _origins(overrides: list[str], config: Any) -> Origins:
+    """Say for every value which file and line, plugin or override set it last.
+
+    What they set is put together here once more: a value that differs from Hydra's has no origin that can be trusted.
+    """
     loader = GlobalHydra.instance().config_loader()
     plan = loader.compute_defaults_list(ROOT, overrides, RunMode.RUN)
-    origins: Origins = {}
+    found: dict[str, tuple[str, Any]] = {}
     for default in plan.defaults:
         loaded = loader.repository.load_config(default.config_path)  # type: ignore[attr-defined]
         if loaded is None or (default.config_path or "").startswith("hydra"):
             continue
-        place, in_file = loaded.path.removeprefix("file://"), loaded.path.startswith("file://")
-        origin = f"{place}/{default.config_path}.yaml" if in_file else f"default of {loaded.provider}"
-        for key, _ in leaves(OmegaConf.to_container(loaded.config, resolve=False), default.package or ""):
-            origins[key] = origin
+        path = f"{loaded.path}/{default.config_path}.yaml".removeprefix("file://")
+        lines = _lines(path) if loaded.path.startswith("file://") else {}
+        for key, value in leaves(OmegaConf.to_container(loaded.config, resolve=False)):
+            place = f"{path}:{lines.get(key, 1)}" if lines else f"default of {loaded.provider}"
+            found[".".join(filter(None, (default.package, key)))] = place, value
+    final = dict(leaves(OmegaConf.to_container(config, resolve=False)))
+    wrong = {key for key, value in final.items() if key in found and found[key][1] != value}
+    origins = {key: "not known" if key in wrong else found[key][0] for key in final if key in found}
     for override in plan.config_overrides:
-        for key in [*(k for k in origins if k.startswith(f"{override.key_or_group}.")), override.key_or_group]:
-            origins[key] = f"override {override.input_line}"
-    return origins
+        for key in final:
+            if f"{key}.".startswith(f"{override.key_or_group}."):
+                origins[key] = f"override {override.input_line}"
+    return {key: origins.get(key, "not known") for key in final if key.partition(".")[0] != "hydra"}
+
+
+def _lines(path: str) -> dict[str, int]:
+    """Return {dotted key: line} of a config file."""
+
+    def walk(node: Any, where: str) -> Iterator[tuple[str, int]]:
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            yield f"{where}{key.value}", key.start_mark.line + 1
+            yield from walk(value, f"{where}{key.value}.")
+
+    return dict(walk(yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader), ""))
 
 
 def leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -218,12 +330,19 @@ def _plain_errors(registry: Registry) -> Iterator[None]:
     except MissingConfigException as error:
         found = re.search(r"Could not (?:find|load) '(?:(.+)/)?([^']+)'", str(error))
         group, name = (found[1] or "config", found[2]) if found else ("config", "?")
+        if group.startswith("experiment"):
+            roots = [folder / "experiment" for folder in (Path("conf"), *registry.conf_folders())]
+            known = [f.relative_to(root).with_suffix("").as_posix() for root in roots for f in root.rglob("*.yaml")]
+            raise unknown("experiment", f"{group}/{name}".partition("/")[2], known, has="There are") from error
         for kind in (kind for kind in KINDS if GROUPS[kind] == group):
             registry.find(kind, name)
         raise unknown(group, name, error.options or [], has="There are") from error
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except (RecursionError, HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeError) as error:
         if found := re.match(r"Could not override '([^'.]+)", str(error)):
             raise unknown("setting", found[1], [f.name for f in dataclasses.fields(Recipe)]) from error
+        if "recursion depth" in str(error):
+            where = getattr(error, "full_key", None) or "The config"
+            raise LamcoreError(f"{where} refers to others, or is nested, more than {DEEPEST} deep.") from error
         raise LamcoreError(" ".join(f"{error}".split())) from error
 
 
@@ -238,7 +357,7 @@ def run(registry: Registry, args: Sequence[str], job: Callable[[Composed], None]
         if not failed:  # Hydra would print errors in its own way: they are kept from it
             try:
                 words = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-                job(_composed(config, _origins(words), hydra.runtime.output_dir))  # type: ignore[arg-type]
+                job(_composed(config, _origins(words, config), hydra.runtime.output_dir))  # type: ignore[arg-type]
             except BaseException as error:
                 failed.append(error)
 

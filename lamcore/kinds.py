@@ -232,6 +232,8 @@ class Recipe:
     """auto, cpu, cuda, cuda:1, mps."""
     monitor: str = "loss"
     """Which validation score picks the best checkpoint: loss or a metric's name."""
+    requires: list[str] = field(default_factory=list)
+    """Distributions that must be installed, with ranges: lamcore-clean>=0.1."""
     cache: str | None = None
     """Folder of prepared data; null is the user's cache folder, or the run's where that can't be written."""
 

@@ -118,7 +118,7 @@ def test_the_run_tells_its_versions_and_where_its_values_came_from(trained):
     assert {"python", "torch", "datasets", "tokenizers", "lamcore-transformer"} <= set(versions)
     origins = json.loads((trained / "provenance.json").read_text())
     assert origins["trainer.steps"] == "override trainer.steps=12"
-    assert origins["source.train"] == "default of lamcore-toy:toy"
+    assert origins["source.train"] == "default of lamcore-toy:toy 1.0"
     assert yaml.safe_load((trained / "config.yaml").read_text())["trainer"]["steps"] == 12
 
 
@@ -263,7 +263,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_it_used(cop
     done = lam("resume", str(copy))
     assert done.code == 0, done.err
     assert f"{newest / 'tensors.safetensors'} is damaged" in caplog.text
-    assert "It was set aside as damaged-0-step-00000012." in caplog.text
+    assert "It was set aside as damaged-0-step-00000012; step-00000008 is used." in caplog.text
     assert outcome(copy) == uninterrupted
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import lamcore
 from lamcore import LamcoreError
 from lamcore.config import composed, leaves
-from lamcore.plugins import load_plugins
+from lamcore.plugins import load_plugins, shipped_conf
 
 CODE = '''
 from dataclasses import dataclass, field
@@ -180,7 +181,7 @@ def test_a_run_is_composed_from_words_alone(compose):
     assert values["preprocessors"]["upper"] == {"name": "upper", "times": 2}
     assert values["metrics"] == {"right": {"name": "right"}}
     assert values["seed"] == 7 and values["monitor"] == "loss" and values["decoding"]["beam"] == 1
-    assert "hydra" not in values and all(type(value) in (dict, str, int, type(None)) for value in values.values())
+    assert "hydra" not in values and all(type(value) in (dict, list, str, int, type(None)) for value in values.values())
 
 
 def test_steps_stand_in_the_order_they_were_named(compose):
@@ -387,11 +388,11 @@ def test_each_value_knows_the_file_plugin_or_override_that_set_it(compose):
     put("conf/experiment/mine.yaml", "# @package _global_\ntrainer:\n  steps: 9\n")
     origins = compose("experiment=mine", "architecture.width=16").origins
     assert origins["architecture.width"] == "override architecture.width=16"
-    assert origins["architecture.speed"] == "default of lamcore-parts:parts"
-    assert origins["trainer.steps"] == f"{Path('conf/experiment/mine.yaml').absolute()}"
-    assert origins["trainer.lr"] == "default of lamcore-parts:parts"
-    assert origins["metrics.right.name"] == "default of lamcore-parts:parts"
-    assert origins["decoding.beam"] == "default of lamcore" and origins["seed"] == "default of lamcore"
+    assert origins["architecture.speed"] == "default of lamcore-parts:parts 1.0"
+    assert origins["trainer.steps"] == f"{Path('conf/experiment/mine.yaml').absolute()}:3"
+    assert origins["trainer.lr"] == "default of lamcore-parts:parts 1.0"
+    assert origins["metrics.right.name"] == "default of lamcore-parts:parts 1.0"
+    assert origins["decoding.beam"] == origins["seed"] == f"default of lamcore {lamcore.__version__}"
 
 
 def test_an_override_of_a_whole_table_is_the_origin_of_all_in_it(compose):
@@ -399,7 +400,7 @@ def test_an_override_of_a_whole_table_is_the_origin_of_all_in_it(compose):
     made = compose("preprocessors=[upper]", "+preprocessors.again={name: upper, times: 3}")
     keys = [key for key, _ in leaves(made.values) if key.startswith("preprocessors.again")]
     assert keys == ["preprocessors.again.name", "preprocessors.again.times"]
-    assert origins["preprocessors.again"].startswith("override +preprocessors.again=")
+    assert {origins[key] for key in keys} == {"override +preprocessors.again={name: upper, times: 3}"}
 
 
 def test_why_shows_an_origin_for_every_value(make_plugin, lam, monkeypatch):
@@ -409,10 +410,48 @@ def test_why_shows_an_origin_for_every_value(make_plugin, lam, monkeypatch):
     found = {fact["key"]: (fact["value"], fact["from"]) for fact in facts}
     assert found["seed"] == (5, "override seed=5")
     assert found["source.file"] == ("a.txt", "override source.file=a.txt")
-    assert found["trainer.lr"] == (0.001, "default of lamcore-parts:parts")
-    assert found["preprocessors.upper.times"][1] == "default of lamcore-parts:parts"
+    assert found["trainer.lr"] == (0.001, "default of lamcore-parts:parts 1.0")
+    assert found["preprocessors.upper.times"][1] == "default of lamcore-parts:parts 1.0"
     table = lam("config", "--why", *BASE, "seed=5").out
     assert ["seed", "5", "override", "seed=5"] in [line.split() for line in table.splitlines()]
+
+
+def test_why_of_a_key_shows_what_is_under_it_alone(make_plugin, lam, monkeypatch):
+    make_plugin("parts", CODE)
+    monkeypatch.setenv("LAMCORE_PLUGINS", "parts,inspect")
+    facts = json.loads(lam("config", "--why", "trainer", *BASE, "--json").out)
+    assert {fact["key"].partition(".")[0] for fact in facts} == {"trainer"}
+    said = lam("config", "--why", "trainr", *BASE)
+    assert said.code == 2 and "'trainer'" in said.err
+
+
+def test_a_distribution_that_an_experiment_requires_is_looked_for_before_its_components_are(compose):
+    put(
+        "conf/experiment/mine.yaml",
+        "# @package _global_\ndefaults: [{override /architecture: from_afar}]\n"
+        "requires: ['lamcore-afar>=2', 'torch<1', 'pytest', \"nothing; python_version < '3'\"]\n",
+    )
+    with pytest.raises(LamcoreError) as told:
+        compose("experiment=mine")
+    assert "conf/experiment/mine.yaml: requires lamcore-afar>=2 (not installed), torch<1 (installed: 2" in str(
+        told.value
+    )
+    assert str(told.value).endswith("pip install 'lamcore-afar>=2' 'torch<1'")
+
+
+def test_requirements_are_kept_and_an_override_is_checked_too(compose):
+    assert compose("requires=['pytest>=1']").values["requires"] == ["pytest>=1"]
+    with pytest.raises(LamcoreError, match="^requires: 'a b' is no requirement"):
+        compose("requires=['a b']")
+
+
+def test_no_shipped_experiment_has_a_value_of_unknown_origin(monkeypatch):
+    monkeypatch.setenv("MULTI30K", "x")
+    registry = load_plugins()
+    for file in (shipped_conf() / "experiment").rglob("*.yaml"):
+        made = composed(registry, [f"experiment={file.relative_to(shipped_conf() / 'experiment').with_suffix('')}"])
+        assert set(made.origins) == {key for key, _ in leaves(made.written)}
+        assert "not known" not in made.origins.values()
 
 
 def test_config_prints_yaml_that_composes_to_itself(make_plugin, lam, monkeypatch):
@@ -473,7 +512,7 @@ def test_a_plugin_that_went_is_gone_from_the_configs_too(compose, refused, make_
 
 def test_a_sweep_is_checked_by_the_first_of_its_values(compose, refused):
     assert compose("trainer.lr=0.1,0.2", "--multirun").values["trainer"]["lr"] == 0.1
-    assert refused("trainer.lr=x,0.2", "--multirun") == "trainer.lr must be a number, not 'x'."
+    assert refused("trainer.lr=x,0.2", "--multirun") == "trainer.lr must be a number, not 'x'. (override trainer.lr=x)"
     assert compose("seed=range(3,6)", "-m").values["seed"] == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,13 @@ import click
 from lamcore import hookimpl
 
 if TYPE_CHECKING:
+    from lamcore.config import Composed
     from lamcore.hookspecs import Register
     from lamcore.plugins import Component, Registry
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+LONGEST = 24
+"""Widest column of values; a longer value pushes its origin to the right."""
 HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -81,24 +85,53 @@ def show(offer: Component) -> None:
 
 
 @click.command("config", context_settings=HYDRA)
-@click.option("--why", is_flag=True, help="Name the file, plugin or override behind each value.")
+@click.option("--why", is_flag=True, help="Name the file and line, plugin or override behind each value.")
 @JSON
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def config_(registry: Registry, overrides: tuple[str, ...], why: bool, as_json: bool) -> None:
-    """Show the config that OVERRIDES compose to, checked as `lam train` checks it."""
+    """Show the config that OVERRIDES compose to, checked as `lam train` checks it.
+
+    \b
+    lam config experiment=NAME
+    lam config --why trainer.lr experiment=NAME    (KEY, or the start of some: trainer)"""
     import yaml
 
-    from lamcore.config import composed, leaves
-    from lamcore.console import facts
+    from lamcore.config import composed
 
     words = [word for word in overrides if word not in ("--why", "--json")]
-    as_json = as_json or "--json" in overrides
-    made = composed(registry, words)
-    if why or "--why" in overrides:
-        rows = leaves(made.written)
-        facts([{"key": k, "value": v, "from": made.origins.get(k, "default of lamcore")} for k, v in rows], as_json)
+    why, as_json = why or "--why" in overrides, as_json or "--json" in overrides
+    keys = [word for word in words if why and re.fullmatch(r"\w[\w.-]*", word)]
+    made = composed(registry, [word for word in words if word not in keys])
+    if why:
+        explain(made, keys, as_json)
     elif as_json:
         click.echo(json.dumps(made.written))
     else:
         click.echo(yaml.safe_dump(made.written, sort_keys=False, allow_unicode=True).rstrip())
+
+
+def explain(made: Composed, keys: list[str], as_json: bool) -> None:
+    """Print the origin of every value, or of those under the keys named, a line each."""
+    from lamcore.config import leaves
+    from lamcore.console import say
+    from lamcore.errors import unknown
+
+    every = dict(leaves(made.written))
+    for key in keys:
+        if not any(under(one, key) for one in every):
+            raise unknown("setting", key, {".".join(one.split(".")[: key.count(".") + 1]) for one in every})
+    wanted = [key for key in every if not keys or any(under(key, one) for one in keys)]
+    rows = [{"key": key, "value": every[key], "from": made.origins.get(key, "not known")} for key in wanted]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    shown = [(row["key"], json.dumps(row["value"], ensure_ascii=False), row["from"]) for row in rows]
+    wide, deep = (max(len(row[column]) for row in shown) for column in (0, 1))
+    for key, value, origin in shown:
+        say(f"{key:<{wide}}  {value:<{min(deep, LONGEST)}}  {origin}")
+
+
+def under(key: str, start: str) -> bool:
+    """Say whether a dotted key is `start` or lies under it."""
+    return f"{key}.".startswith(f"{start}.")
