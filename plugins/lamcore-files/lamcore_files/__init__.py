@@ -13,10 +13,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from lamcore import MISSING, LamcoreError, Record, Source, hookimpl
-from lamcore_files import readers
+from lamcore_files import examples, readers
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,6 +60,11 @@ class ParallelText(Source):
     def fingerprint(self) -> str:
         return _fingerprint(self)
 
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads files written into a folder, for checks."""
+        return cls(train=examples.parallel(folder))
+
 
 @dataclass
 class Jsonl(Source):
@@ -91,6 +97,11 @@ class Jsonl(Source):
 
     def fingerprint(self) -> str:
         return _fingerprint(self)
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads files written into a folder, for checks."""
+        return cls(train=examples.jsonl(folder))
 
 
 @dataclass
@@ -132,6 +143,11 @@ class Csv(Source):
     def fingerprint(self) -> str:
         return _fingerprint(self)
 
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads files written into a folder, for checks."""
+        return cls(train=examples.table(folder, ",", '"'))
+
 
 @dataclass
 class Tsv(Source):
@@ -165,6 +181,11 @@ class Tsv(Source):
     def fingerprint(self) -> str:
         return _fingerprint(self)
 
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads files written into a folder, for checks."""
+        return cls(train=examples.table(folder, "\t", ""))
+
 
 @dataclass
 class Parquet(Source):
@@ -197,6 +218,11 @@ class Parquet(Source):
 
     def fingerprint(self) -> str:
         return _fingerprint(self)
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads files written into a folder, for checks."""
+        return cls(train=examples.parquet(folder))
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lamcore import Record, Source, hookimpl
 
@@ -38,6 +38,13 @@ class HomeAssistant(Source):
 
         data = stat_wheel(Path(self.wheel).expanduser()) if self.wheel else f"{VERSION} {SHA256}"
         return f"homeassistant {data} {self.target_lang} splits {SPLITS_VERSION}"
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads a small wheel written into a folder, for checks."""
+        from lamcore_home_assistant.strings import write_example
+
+        return cls(wheel=str(write_example(folder / "example.whl")))
 
 
 @hookimpl

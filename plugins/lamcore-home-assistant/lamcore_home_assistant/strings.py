@@ -126,3 +126,14 @@ def _without_overlap(splits: dict[str, list[Record]], language: str) -> dict[str
 def _comparable(record: Record) -> str:
     """Return the English string without differences of Unicode form, case and blanks."""
     return " ".join(unicodedata.normalize("NFKC", record["input"]).casefold().split())
+
+
+def write_example(path: Path) -> Path:
+    """Write a wheel of one string a split in English and German, and return its path."""
+    strings = {"light": ("On", "An"), "deconz": ("Door", "Tür"), "tado": ("Window", "Fenster")}
+    with ZipFile(path, "w") as wheel:
+        for integration, texts in strings.items():
+            for language, text in zip(("en", "de"), texts, strict=True):
+                name = f"homeassistant/components/{integration}/translations/{language}.json"
+                wheel.writestr(name, json.dumps({"state": text}))
+    return path
