@@ -51,9 +51,9 @@ def start(registry: Registry, values: Config, written: Config, origins: Mapping[
     with locked(folder):
         if (folder / "config.yaml").exists():
             raise LamcoreError(f"{folder} holds a run already. Go on with it by: lam resume {folder}")
-        write(folder / "config.yaml", yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True))
         write(folder / "provenance.json", dumps(dict(origins)))
         write(folder / "environment.json", dumps(environment(registry)))
+        write(folder / "config.yaml", yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True))
         return _run(run, registry)
 
 
@@ -110,8 +110,7 @@ def _build(run: Run) -> None:
     """Learn the vocabulary, or read what an earlier start of this run learnt, and build the model."""
     folder, recipe, train = run.folder / "vocabulary", run.recipe, run.data.ready["train"]
     if not folder.is_dir():
-        files = run.data.vocabulary()
-        commit(folder, lambda into: [(into / name).write_text(text, encoding="utf-8") for name, text in files.items()])
+        commit(folder, {name: text.encode() for name, text in run.data.vocabulary().items()})
     columns, labels = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("columns", "labels")
     )

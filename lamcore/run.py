@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 from lamcore.data import Data
 from lamcore.errors import DAMAGED, NUMERICAL_STOP, LamcoreError, unknown
 from lamcore.kinds import Answer, Recipe, records_of
-from lamcore.model import TrainedModel, evaluating, weights
+from lamcore.model import TrainedModel, evaluating, packed
 from lamcore.plugins import Registry
 from lamcore.scores import RESAMPLES, Scores, scored
-from lamcore.store import commit, dumps, remove, room, set_aside, verified
+from lamcore.store import commit, dumps, put, remove, set_aside, verified
 
 KEPT = 2
 """Full checkpoints kept."""
@@ -56,8 +56,7 @@ class Run:
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl and tell the plugins."""
         line = json.dumps({"step": step, "time": round(time.time(), 3), **values}, allow_nan=False)
-        with room(self._log), self._log.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        put(self._log, f"{line}\n".encode(), os.O_APPEND)
         self.notify("on_log", step=step, values=values)
 
     def validate(self, step: int) -> dict[str, float]:
@@ -101,18 +100,15 @@ class Run:
         if value is not None and (self.best is None or self.better(value, self.best[1])):
             self.best = (step, value)
             self._commit_weights(f"best-{step:08d}")
-        tensors = {name: _copy(one) for name, one in state.items() if isinstance(one, torch.Tensor)}
+        tensors = {name: one for name, one in state.items() if isinstance(one, torch.Tensor)}
         plain = {name: one for name, one in state.items() if name not in tensors}
         log_bytes = self._log.stat().st_size if self._log.exists() else 0
-        body = dumps({"best": self.best, "log_bytes": log_bytes, "state": plain})
-
-        def fill(folder: Path) -> None:
-            (folder / "tensors.safetensors").write_bytes(save(tensors))
-            (folder / "state.json").write_text(body, encoding="utf-8")
-
+        facts = {"step": step, "threads": torch.get_num_threads(), "torch": torch.__version__, "best": self.best}
+        body = dumps({**facts, "log_bytes": log_bytes, "state": plain})
+        files = {"tensors.safetensors": packed(tensors), "state.json": body.encode()}
         path = self._checkpoints / f"step-{step:08d}"
         if not path.is_dir():
-            commit(path, fill, step=step, threads=torch.get_num_threads(), torch=torch.__version__)
+            commit(path, files)
         self._forget()
         self.notify("on_save", step=step, path=path)
 
@@ -121,9 +117,12 @@ class Run:
         steps = self._kept("step")
         for old in steps[:-KEPT]:
             remove(old)
-        bests = [_body(path)["best"] for path in steps[-KEPT:]]
+        needed = set()
+        for path in steps[-KEPT:]:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # damaged, or it has no best
+                needed.add(f"best-{_body(path)['best'][0]:08d}")
         for old in self._kept("best"):
-            if old.name not in {f"best-{best[0]:08d}" for best in bests if best}:
+            if old.name not in needed:
                 remove(old)
 
     def _kept(self, what: str) -> list[Path]:
@@ -133,27 +132,45 @@ class Run:
         """Return (step, state) of the newest good checkpoint and take the log back to it; None where there is none.
 
         A damaged checkpoint is set aside and the one before it used; LamcoreError (5) where all are damaged."""
-        found = self._kept("step")
-        for path in reversed(found):
+        damaged: dict[Path, LamcoreError] = {}
+        for path in reversed(self._kept("step")):
             try:
-                manifest = verified(path)
+                body = self._whole(path)
             except LamcoreError as error:
-                log.warning("%s It was set aside as %s.", error, set_aside(path).name)
+                damaged[path] = error
                 continue
-            body = _body(path)
+            for bad, why in damaged.items():
+                log.warning("%s It was set aside as %s; %s is used.", why, set_aside(bad).name, path.name)
             self.best = tuple(body["best"]) if body["best"] else None
-            torch.set_num_threads(manifest["threads"])
-            if self._log.exists():
-                os.truncate(self._log, body["log_bytes"])
-            return manifest["step"], {**body["state"], **load_file(path / "tensors.safetensors")}
-        if found:
-            raise LamcoreError(f"{self._checkpoints} holds no checkpoint that is whole.", DAMAGED)
+            torch.set_num_threads(body["threads"])
+            if body["torch"] != torch.__version__:
+                log.warning("%s is of torch %s: the end may differ in bits.", path, body["torch"])
+            self._rewind(body["log_bytes"])
+            self._forget()
+            return body["step"], {**body["state"], **load_file(path / "tensors.safetensors")}
+        if damaged:
+            found = " ".join(str(error) for error in damaged.values())
+            raise LamcoreError(f"{self._checkpoints} holds no checkpoint that is whole: {found}", DAMAGED)
+        self._rewind(0)
         return None
+
+    def _whole(self, path: Path) -> dict[str, Any]:
+        """Return what a checkpoint holds beside tensors; raise LamcoreError (5) where it or its best is damaged."""
+        body = _body(verified(path))
+        if path.name != f"step-{body['step']:08d}":
+            raise LamcoreError(f"{path} is damaged: it holds step {body['step']}.", DAMAGED)
+        if body["best"]:
+            verified(self._checkpoints / f"best-{body['best'][0]:08d}")
+        return body
+
+    def _rewind(self, size: int) -> None:
+        """Cut off what was logged after a checkpoint."""
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self._log, min(size, self._log.stat().st_size))
 
     def _commit_weights(self, name: str) -> None:
         remove(self._checkpoints / name)
-        tensors = save(weights(self.model))
-        commit(self._checkpoints / name, lambda folder: (folder / "model.safetensors").write_bytes(tensors))
+        commit(self._checkpoints / name, {"model.safetensors": packed(self.model.state_dict())})
 
     def load_best(self) -> None:
         """Put the best weights into the model; as they are where nothing was validated."""
@@ -202,10 +219,6 @@ class Run:
             yield
         finally:
             put_back()
-
-
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _body(checkpoint: Path) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,6 +41,18 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def put(path: Path, content: bytes, flags: int = os.O_TRUNC) -> None:
+    """Write a file (with O_APPEND: more of it) and wait until it is on disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | flags | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
     """Give a text file that takes its place when all is written, or leaves what was there."""
@@ -61,22 +74,24 @@ def write(path: Path, text: str) -> None:
         file.write(text)
 
 
-def commit(folder: Path, fill: Callable[[Path], Any], **facts: Any) -> Path:
-    """Make a folder whole or not at all: `fill` writes its files, a manifest of checksums and `facts` comes last."""
+def commit(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Make a folder of files whole or not at all; a manifest of their checksums comes last."""
     temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
-    with room(folder):
+    with room(folder), ThreadPoolExecutor(1) as pool:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            fill(temporary)
-            files = sorted(temporary.iterdir())
-            for path in files:
-                sync(path)
-            write(temporary / MANIFEST, dumps({**facts, "files": {path.name: _entry(path) for path in files}}))
+            sums = pool.map(lambda c: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()}, files.values())
+            for name, content in files.items():
+                put(temporary / name, content)  # sums are taken meanwhile
+            manifest = dumps({"files": dict(zip(files, sums, strict=True))})
+            put(temporary / MANIFEST, manifest.rstrip().encode())  # no byte whose loss goes unnoticed
+            sync(temporary)
             os.rename(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         sync(folder.parent)
+        sync(folder.parent.parent)  # the parent may be new
     return folder
 
 
@@ -85,14 +100,13 @@ def _entry(path: Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def verified(folder: Path) -> dict[str, Any]:
-    """Return a committed folder's manifest; raise LamcoreError (5) where a file is missing or differs from it."""
+def verified(folder: Path) -> Path:
+    """Return a committed folder; raise LamcoreError (5) where a file is missing or differs from the manifest."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        for name, entry in manifest["files"].items():
+        for name, entry in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"].items():
             if _entry(folder / Path(name).name) != entry:
                 raise LamcoreError(f"{folder / name} is damaged: its checksum is not the manifest's.", DAMAGED)
-        return dict(manifest)
+        return folder
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LamcoreError(f"{folder} is damaged or incomplete: {error}", DAMAGED) from error
 
@@ -132,20 +146,23 @@ def room(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder for one writer; another start ends with exit code 4 that names the holder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Hold a run folder for one writer; another start ends with exit code 4 that names the holder, a full disk in 6."""
     lock, holder = FileLock(folder / ".lock", timeout=0), folder / ".holder.json"
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise LamcoreError(f"{folder} is in use{_who(holder)}. Wait for it, or choose another.", RUN_IN_USE) from error
-    try:
-        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
-        sweep(folder)
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
+    with room(holder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            what = f"{folder} is in use{_who(holder)}. Wait for it, or choose another."
+            raise LamcoreError(what, RUN_IN_USE) from error
+        try:
+            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+            sweep(folder)
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink()
+            lock.release()
 
 
 def _who(holder: Path) -> str:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from lamcore.errors import LamcoreError
 from lamcore.kinds import Record, records_of
-from lamcore.store import room, write
+from lamcore.store import room, sync, write
 
 SHARD = 100_000
 """Rows in a file."""
@@ -87,7 +87,9 @@ def _write_shard(path: Path, records: Iterator[Record], schema: pa.Schema) -> No
         with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
             while chunk := list(islice(records, BATCH)):
                 writer.write_batch(_batch(chunk, schema))
+        sync(temporary)
         os.replace(temporary, path)
+        sync(path.parent)
 
 
 def _schema(records: list[Record]) -> pa.Schema:

@@ -156,3 +156,20 @@ def test_a_folder_that_is_none_is_told(tmp_path):
     assert error.value.exit_code == 2
     with pytest.raises(LamcoreError):
         lamcore.load(Path("nowhere"))
+
+
+def test_packed_tensors_are_what_safetensors_reads():
+    from safetensors.torch import load
+
+    from lamcore.model import DTYPES, packed
+
+    kinds = [getattr(torch, name) for name in DTYPES]
+    tensors = {str(kind): torch.tensor([0, 1, 1, 0, 1], dtype=kind) for kind in kinds}
+    matrix = torch.arange(6.0).reshape(2, 3)
+    tensors |= {"turned": matrix.T, "part": matrix[:, 1:], "same": matrix, "number": torch.tensor(0.5), 'é"': matrix}
+    tensors |= {"nothing": torch.zeros(0, 4), "parameter": torch.nn.Parameter(matrix)}
+    found = load(packed(tensors))
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert found[name].dtype == tensor.dtype and torch.equal(found[name], tensor)
+    assert load(packed({})) == {}

@@ -13,15 +13,10 @@ from pathlib import Path
 import pytest
 
 from lamcore import LamcoreError
-from lamcore.store import commit, locked, remove, set_aside, sweep, verified, write
+from lamcore.store import commit, locked, put, remove, room, set_aside, sweep, verified, write
 
-FILES = {"a.txt": "alpha", "b.txt": "beta"}
-OPERATIONS = ["open", "fsync", "rename"]
-
-
-def fill(folder):
-    for name, text in FILES.items():
-        (folder / name).write_text(text)
+FILES = {"a.txt": b"alpha", "b.txt": b"beta"}
+OPERATIONS = ["mkdir", "open", "write", "fsync", "rename"]
 
 
 def hidden(folder):
@@ -29,20 +24,19 @@ def hidden(folder):
 
 
 def test_a_committed_folder_holds_its_files_and_their_checksums(tmp_path):
-    folder = commit(tmp_path / "deep" / "x", fill, step=3)
+    folder = commit(tmp_path / "deep" / "x", FILES)
     assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "b.txt", "manifest.json"]
-    manifest = verified(folder)
-    assert manifest["step"] == 3
-    assert manifest["files"]["a.txt"] == {
+    assert verified(folder) == folder
+    assert json.loads((folder / "manifest.json").read_text())["files"]["a.txt"] == {
         "bytes": 5,
         "sha256": "8ed3f6ad685b959ead7022518e1af76cd816f8e8ec7ccdda1ed4018e8f2223f8",
     }
 
 
 def test_a_commit_onto_a_folder_that_is_there_changes_nothing_in_it(tmp_path):
-    commit(tmp_path / "x", fill)
+    commit(tmp_path / "x", FILES)
     with pytest.raises(OSError):
-        commit(tmp_path / "x", lambda folder: (folder / "a.txt").write_text("other") and None)
+        commit(tmp_path / "x", {"a.txt": b"other"})
     verified(tmp_path / "x")
     assert (tmp_path / "x" / "a.txt").read_text() == "alpha" and not hidden(tmp_path)
 
@@ -66,7 +60,7 @@ def test_a_commit_that_fails_at_any_operation_leaves_all_or_nothing(tmp_path, mo
         with monkeypatch.context() as patch:
             patch.setattr(os, operation, flaky)
             try:
-                commit(folder, fill)
+                commit(folder, FILES)
             except LamcoreError as error:
                 assert error.exit_code == 6 and os.strerror(code) in str(error) and str(tmp_path) in str(error)
                 failed += 1
@@ -78,13 +72,9 @@ def test_a_commit_that_fails_at_any_operation_leaves_all_or_nothing(tmp_path, mo
     assert failed >= 1 and (tmp_path / f"try-{number}" / "a.txt").read_text() == "alpha"
 
 
-def test_an_error_in_the_filling_leaves_nothing(tmp_path):
-    def bad(folder):
-        fill(folder)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        commit(tmp_path / "x", bad)
+def test_an_error_in_the_middle_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        commit(tmp_path / "x", {**FILES, "c.txt": "no bytes"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,7 +90,7 @@ def test_a_file_too_large_for_the_system_ends_with_six_and_leaves_nothing(tmp_pa
         write(here / "kept.txt", "old")
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
         for do in (
-            lambda: commit(here / "x", lambda folder: (folder / "a").write_bytes(bytes(20_000)) and None),
+            lambda: commit(here / "x", {{"a": bytes(20_000)}}),
             lambda: write(here / "kept.txt", "n" * 20_000),
         ):
             try:
@@ -119,14 +109,30 @@ def test_a_full_disk_is_told_as_one(tmp_path):
     """A real error of the kernel: ENOSPC of the device that is always full."""
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
-    with pytest.raises(LamcoreError, match="No space left on device. Free some space, then go on.") as error:
-        commit(tmp_path / "x", lambda folder: Path("/dev/full").write_bytes(b"x") and None)
-    assert error.value.exit_code == 6 and list(tmp_path.iterdir()) == []
+    with (
+        pytest.raises(LamcoreError, match="No space left on device. Free some space, then go on.") as error,
+        room(tmp_path / "x"),
+    ):
+        put(Path("/dev/full"), b"x")
+    assert error.value.exit_code == 6
 
 
-def test_another_error_of_the_system_is_no_full_disk(tmp_path):
+def test_another_error_of_the_system_is_no_full_disk(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(os, "write", refused)
     with pytest.raises(PermissionError):
-        commit(tmp_path / "x", lambda folder: (_ for _ in ()).throw(PermissionError(errno.EACCES, "no")))
+        commit(tmp_path / "x", FILES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_grows_by_what_is_put_at_its_end(tmp_path):
+    put(tmp_path / "a", b"one")
+    put(tmp_path / "a", b" two", os.O_APPEND)
+    assert (tmp_path / "a").read_bytes() == b"one two"
+    put(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
 
 
 def test_writing_a_file_replaces_it_whole(tmp_path):
@@ -158,7 +164,7 @@ def damage(name, change):
     ids=["changed", "cut", "gone", "no manifest", "torn manifest", "a list", "empty manifest", "no text"],
 )
 def test_damage_is_found(tmp_path, harm):
-    folder = commit(tmp_path / "x", fill)
+    folder = commit(tmp_path / "x", FILES)
     verified(folder)
     harm(folder)
     with pytest.raises(LamcoreError, match="is damaged") as error:
@@ -167,7 +173,7 @@ def test_damage_is_found(tmp_path, harm):
 
 
 def test_a_manifest_reads_no_file_outside_its_folder(tmp_path):
-    folder = commit(tmp_path / "x", fill)
+    folder = commit(tmp_path / "x", FILES)
     (tmp_path / "a.txt").write_text("alpha")
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "a.txt").unlink()
@@ -179,13 +185,13 @@ def test_a_manifest_reads_no_file_outside_its_folder(tmp_path):
 
 def test_what_is_set_aside_frees_its_name_and_loses_nothing(tmp_path):
     for number in range(3):
-        aside = set_aside(commit(tmp_path / "step-1", fill))
+        aside = set_aside(commit(tmp_path / "step-1", FILES))
         assert aside.name == f"damaged-{number}-step-1" and (aside / "a.txt").read_text() == "alpha"
     assert not (tmp_path / "step-1").exists()
 
 
 def test_removing_a_folder_that_is_not_there_is_no_error(tmp_path):
-    folder = commit(tmp_path / "x", fill)
+    folder = commit(tmp_path / "x", FILES)
     remove(folder)
     remove(folder)
     assert list(tmp_path.iterdir()) == []
@@ -194,7 +200,7 @@ def test_removing_a_folder_that_is_not_there_is_no_error(tmp_path):
 def test_what_a_crash_left_is_swept_and_nothing_else(tmp_path):
     (tmp_path / ".tmp-1-x").mkdir()
     (tmp_path / ".tmp-1-a.txt").write_text("half")
-    commit(tmp_path / "x", fill)
+    commit(tmp_path / "x", FILES)
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
