@@ -9,6 +9,7 @@ import ast
 import inspect
 import itertools
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -19,13 +20,12 @@ from typing import Any
 import click
 import yaml
 
-from lamcore import hookspecs, kinds
+from lamcore import hookspecs, kinds, testing
 from lamcore.make import Setting, describe
 from lamcore.plugins import Registry, load_plugins
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
-SINCE = "0.1"
 NOTE = "<!-- Written by docs/make_reference.py from the code: change that, then run `python tasks.py docs`. -->\n"
 
 COLUMNS = {
@@ -74,6 +74,7 @@ def pages() -> dict[str, str]:
     made = {
         "hooks.md": hooks(registry),
         "kinds.md": contracts(),
+        "contracts.md": promised(),
         "components.md": components(registry),
         "columns.md": columns(registry),
         "cli.md": verbs(registry),
@@ -166,15 +167,37 @@ def hooks(registry: Registry) -> str:
         "# Hooks\n\nA plugin is a module with functions of these names under `@hookimpl`. A function takes only those "
         "arguments that it names. `register_KINDS` adds, `on_EVENT` watches: a watcher that fails is reported and "
         "never stops a run. The order of plugins decides nothing.\n\n"
+        f"This is version {hookspecs.API} of the plugin API: a module that states `lamcore_api = {hookspecs.API}` is "
+        "refused, in one line, by a lamcore whose version is another. What is to go warns for one minor release first "
+        "([Public API](public-api.md)).\n\n"
         "```python\nfrom lamcore import hookimpl\n\n\n@hookimpl\ndef on_save(step, path):\n"
         '    """Note each checkpoint."""\n```\n'
     )
-    return intro + "".join(
+    specs = {name: function for name, function in vars(hookspecs).items() if hasattr(function, "lamcore_spec")}
+    rows = [[f"[{name}](#{name})", *since_cells(function)] for name, function in specs.items()]
+    summary = table(["hook", "since", "arguments, and since when", "warns"], rows)
+    return f"{intro}\n{summary}" + "".join(
         f"\n## {name}\n\n```text\n{signature(function)}\n```\n\n{doc(function)}\n\n{argument_table(function)}\n"
-        f"Since {SINCE}. Used by {', '.join(users(registry, name)) or 'no shipped plugin'}.\n"
-        for name, function in vars(hookspecs).items()
-        if hasattr(function, "lamcore_spec")
+        f"Used by {', '.join(users(registry, name)) or 'no shipped plugin'}.\n"
+        for name, function in specs.items()
     )
+
+
+def since_cells(function: Callable[..., Any]) -> list[str]:
+    """Return since when a hook and each of its arguments exist, as its docstring says, and what of it will go."""
+    hook, later = since(function)
+    arguments = [f"{code(name)} {later.get(name, hook)}" for name in signature_names(function)]
+    options = function.lamcore_spec  # type: ignore[attr-defined]
+    warns = [options["warn_on_impl"], *(options["warn_on_impl_args"] or {}).values()]
+    return [hook, ", ".join(arguments), " ".join(str(warning) for warning in warns if warning)]
+
+
+def since(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """Return the version that brought a hook, and {argument: version} of those that came later."""
+    found = re.search(r"Since (\d+\.\d+)\b", doc(function))
+    if found is None:
+        raise ValueError(f"{function.__name__} does not say since which version it is there: end with 'Since 0.1.'")
+    return found[1], dict(re.findall(r"`(\w+)` since (\d+\.\d+)\b", doc(function)))
 
 
 def argument_table(function: Callable[..., Any]) -> str:
@@ -236,6 +259,36 @@ def below(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
         target = getattr(above, "target", None) or next(iter(getattr(above, "targets", [])), None)
         if target is not None and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
             yield ast.unparse(target), " ".join(str(text.value.value).split())
+
+
+def promised() -> str:
+    """Return the page of every promise that `lamcore.testing` holds a component or package to."""
+    every: list[type[testing.Contract]] = [testing.ComponentContract, *testing.CONTRACTS.values()]
+    every.append(testing.PackageContract)
+    number = sum(len(own_promises(cls)) for cls in every)
+    intro = (
+        "# Contracts\n\nWhat each kind of component, and a package of them, promises. The list is what the check does: "
+        "`lam check PACKAGE`, `check_KIND(component)` and the class that a test extends try these "
+        f"{number} promises, in this order ([Check a plugin](../how-to/check-a-plugin.md)). A component is held to "
+        "those of every component and to those of its kind. A promise that does not apply is skipped, and says why.\n\n"
+        "A component with settings that must be set offers a classmethod `example(folder)`, which returns one to be "
+        "tried and may write small files into the folder; without one the defaults are tried. One that needs columns "
+        "which the toy records lack (`lamcore.testing.toy`) offers a classmethod `example_records()`, a list.\n"
+    )
+    return intro + "".join(promises_of(cls) for cls in every)
+
+
+def promises_of(cls: type[testing.Contract]) -> str:
+    """Return the part about one contract: what can be set, and its own promises."""
+    rows = [[name.removeprefix("test_").replace("_", " "), says] for name, says in own_promises(cls).items()]
+    given = [[code(name), text] for name, text in below_fields(cls) if name != "kind"]
+    set_ = f"{table(['attribute', 'what it is'], given)}\n" if given else ""
+    return f"\n## {cls.__name__}\n\n{doc(cls)}\n\n{set_}{table(['promise', 'what it says'], rows)}"
+
+
+def own_promises(cls: type[testing.Contract]) -> dict[str, str]:
+    """Return the promises that a contract adds to those of every component."""
+    return {name: says for name, says in testing.promises(cls).items() if name in vars(cls)}
 
 
 def components(registry: Registry) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     from lamcore.plugins import Registry
 
 EVERYWHERE = """Options of every verb: --no-plugin NAME (leave a plugin out), --lamfile FILE (read a plugin from a
-file), --quiet (no progress), --debug (show tracebacks)."""
+file), --quiet (no progress), --debug (show tracebacks), --trace-hooks (tell of every hook call)."""
 SHOWN = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-HYDRA = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+HYDRA = {"ignore_unknown_options": True}
+ALONE = {"doctor": "lamcore-author"}
+"""A verb for when plugins can't be loaded, and the only distribution that is loaded for it."""
+MOST_SHOWN = 4000
+"""Characters of an error's line."""
 FILE = click.Path(path_type=Path)
 RUN = click.argument("run", type=FILE)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,15 +48,16 @@ class Options:
 options = Options()
 
 
-def registry(own_lamfile: bool = True) -> Registry:
+def registry(own_lamfile: bool = True, alone: str | None = None) -> Registry:
     """Load the plugins; a lamfile.py in the working folder counts where the verb may run what lies there."""
     from lamcore.plugins import LAMFILE, load_plugins
 
     lamfile = options.lamfile
+    own_lamfile = own_lamfile and "_LAM_COMPLETE" not in os.environ  # the Tab key runs nothing that lies in a folder
     if lamfile is None and own_lamfile and Path(LAMFILE).is_file():
         lamfile = Path(LAMFILE).absolute()
         click.echo(f"lam: using {LAMFILE} of this folder as a plugin", err=True)
-    return load_plugins(options.block, lamfile)
+    return load_plugins(options.block, lamfile, alone)
 
 
 class Verbs(click.Group):
@@ -65,7 +71,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a verb, loading plugins only where it is none of the core's."""
         if cmd_name not in self.commands:
-            ctx.obj = ctx.obj or registry()
+            ctx.obj = ctx.obj or registry(cmd_name not in ALONE, ALONE.get(cmd_name))
         return self.commands.get(cmd_name) or ctx.obj.commands.get(cmd_name)
 
 
@@ -76,8 +82,10 @@ def lam() -> None:
 
 
 @lam.command(context_settings=HYDRA)
+@click.option("--locked", type=FILE, metavar="RUN", help="Refuse other versions than RUN used; alone, train RUN anew.")
+@click.option("--dry-run", is_flag=True, help="Try the largest batch, say what the run would take, and train nothing.")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
-def train(overrides: tuple[str, ...]) -> None:
+def train(overrides: tuple[str, ...], locked: Path | None, dry_run: bool) -> None:
     """Train a run.
 
     \b
@@ -92,13 +100,25 @@ def train(overrides: tuple[str, ...]) -> None:
     from lamcore import config
 
     known = registry()
+    if locked:
+        from lamcore import commands
+
+        commands.check_unchanged(known, locked)
+        if not overrides:
+            commands.again(known, locked)
+            return
 
     def job(made: config.Composed) -> None:
         from lamcore import commands
 
         commands.start(known, made.values, made.written, made.origins, Path(made.folder))
 
-    config.run(known, overrides, job)
+    if dry_run:
+        from lamcore import commands
+
+        commands.rehearse(known, config.composed(known, overrides).values)
+    else:
+        config.run(known, overrides, job)
 
 
 @lam.command()
@@ -118,8 +138,9 @@ def evaluate(run: Path, words: tuple[str, ...], as_json: bool) -> None:
     """Score the held-out splits of RUN again; with --decoding settings nothing is written."""
     from lamcore import commands, console
 
-    scores = commands.evaluate(registry(own_lamfile=False), run, _settings(words)).scores
-    click.echo(json.dumps(scores, ensure_ascii=False)) if as_json else console.scores(scores)
+    with contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
+        scores = commands.evaluate(registry(own_lamfile=False), run, _settings(words)).scores
+    click.echo(console.as_json(scores)) if as_json else console.scores(scores)
 
 
 def _settings(words: tuple[str, ...]) -> dict[str, Any]:
@@ -146,14 +167,15 @@ def predict(run: Path, text: str | None, source: Path | None, target: Path | Non
     """Answer TEXT, the lines of a file, or standard input, with the model of RUN."""
     from lamcore import commands, console
 
-    trained = commands.load_model(run, registry(own_lamfile=False), commands.choose_device("auto"))
+    with contextlib.redirect_stdout(sys.stderr):
+        trained = commands.load_model(run, registry(own_lamfile=False), commands.choose_device("auto"))
     decoding = commands.decoding_of(trained, _settings(words))
     asked = text is None and source is None and sys.stdin.isatty()
     inputs = iter([text]) if text is not None else _asked() if asked else _records(source)
     answers = (trained.predict([one], decoding)[0] for one in inputs) if asked else trained.stream(inputs, decoding)
-    with _output(target) as put:
+    with _output(target) as put, contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
         for answer in answers:
-            put(json.dumps(answer, ensure_ascii=False) if as_json else safe(console.answer_text(answer)))
+            put(console.as_json(answer) if as_json else safe(console.answer_text(answer)))
 
 
 def _asked() -> Iterator[str]:
@@ -183,7 +205,8 @@ def _records(path: Path | None) -> Iterator[Any]:
 def _output(path: Path | None) -> Iterator[Any]:
     """Give a function that writes a line; a file appears only when all is written."""
     if path is None:
-        yield click.echo
+        out = sys.stdout
+        yield lambda line: click.echo(line, file=out)
         return
     from lamcore.store import replacing
 
@@ -217,6 +240,8 @@ def _take_options(words: list[str]) -> list[str]:
             options.debug = True
         elif word == "--quiet":
             os.environ["LAMCORE_QUIET"] = "1"
+        elif word == "--trace-hooks":
+            logging.getLogger("lamcore.hooks").setLevel(logging.DEBUG)
         elif key == "--lamfile":
             options.lamfile = Path(value if equals else next(coming, "")).absolute()
         elif key == "--no-plugin":
@@ -232,7 +257,10 @@ def main() -> None:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     logging.basicConfig(format="lam: %(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_make_safe)
     logging.getLogger("lamcore").setLevel(logging.INFO)
+    _on_signals(lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with lam.make_context("lam", _take_options(sys.argv[1:]) or ["--help"]) as context:
             lam.invoke(context)
@@ -241,12 +269,27 @@ def main() -> None:
     except BrokenPipeError:  # whoever read us has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
+        _on_signals(signal.SIG_DFL, "SIGINT")  # a second one ends at once and shows nothing
         if options.debug:
             raise
         message, code = _line(error)
-        click.echo(f"lam: {safe(' '.join(message.split()))}", err=True)
+        message = safe(" ".join(message[:MOST_SHOWN].split()))
+        click.echo(f"lam: {message}{' ...' * (len(message) >= MOST_SHOWN)}", err=True)
         sys.exit(code)
     sys.exit(0)
+
+
+def _make_safe(record: logging.LogRecord) -> bool:
+    """Write out what could move the cursor in a message from data or a file's name."""
+    record.msg, record.args = safe(record.getMessage()), ()
+    return True
+
+
+def _on_signals(handler: Any, *more: str) -> None:
+    """Handle the signals that ask for an end, beside SIGINT; only the main thread can."""
+    for name in ("SIGTERM", "SIGUSR1", *more):
+        with contextlib.suppress(ValueError, AttributeError):  # Windows has no SIGUSR1
+            signal.signal(getattr(signal, name), handler)
 
 
 def _line(error: BaseException) -> tuple[str, int]:

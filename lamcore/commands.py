@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,15 @@ import yaml
 import lamcore
 from lamcore import tokenizer as tokenizers
 from lamcore.data import Data
-from lamcore.errors import DAMAGED, INTERRUPTED, LamcoreError, unknown
+from lamcore.errors import DAMAGED, INTERRUPTED, LamcoreError, safe, unknown
 from lamcore.kinds import Answer, Decoding, Recipe, records_of
 from lamcore.make import make, plain
 from lamcore.model import ModelParts, TrainedModel, load_model
 from lamcore.plugins import Registry, load_plugins
 from lamcore.prepare import cache_folder, prepare
-from lamcore.run import Run
+from lamcore.run import Run, seed_all
 from lamcore.scores import Scores, scored
-from lamcore.store import commit, dumps, locked, replacing, write
+from lamcore.store import commit, dumps, line, locked, replacing, write
 
 Config = Mapping[str, Any]
 
@@ -47,6 +48,10 @@ def load(folder: str | Path, device: str = "auto") -> TrainedModel:
 
 def start(registry: Registry, values: Config, written: Config, origins: Mapping[str, str], folder: Path) -> Run:
     """Start a run in a new folder; `written` is the config as it is kept, environment interpolations and all."""
+    for key in ("name", "architecture", "preprocessors", "decoding"):
+        texts = re.sub(r"\$\{oc\.decode:[^\"]*", "", json.dumps(written.get(key)))  # numbers and the like are no secrets
+        if "${oc.env:" in texts:
+            raise LamcoreError(f"{key} takes text from the environment, but goes into the model that is handed on.")
     run = _open(registry, values, folder)
     with locked(folder):
         if (folder / "config.yaml").exists():
@@ -55,6 +60,36 @@ def start(registry: Registry, values: Config, written: Config, origins: Mapping[
         write(folder / "environment.json", dumps(environment(registry)))
         write(folder / "config.yaml", yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True))
         return _run(run, registry)
+
+
+def rehearse(registry: Registry, values: Config) -> None:
+    """Do all that comes before the first step, in a folder that goes away; plugins say what the run would take."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = _open(registry, values, Path(folder))
+        run.stop("dry run")
+        _prepare(run)
+        _build(run)
+        _rehearse(run)
+
+
+def again(registry: Registry, folder: Path) -> Run:
+    """Train a run's config anew beside it, if all that it used is as it was."""
+    check_unchanged(registry, folder)
+    number = 2
+    while (beside := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    written = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    origins = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    return start(registry, read_config(folder), written, origins, beside)
+
+
+def check_unchanged(registry: Registry, folder: Path) -> None:
+    """Raise the error (1) that names each version that is not the one a run used."""
+    read_config(folder)  # says so where this is no run
+    used, now = json.loads((folder / "environment.json").read_text(encoding="utf-8")), environment(registry)
+    drift = [f"{name} {used[name]} -> {now.get(name, 'not there')}" for name in used if used[name] != now.get(name)]
+    if drift:
+        raise LamcoreError(f"{folder} used other versions: {', '.join(drift)}. Install those, or train it unlocked.", 1)
 
 
 def resume(registry: Registry, folder: Path) -> Run:
@@ -78,7 +113,7 @@ def _run(run: Run, registry: Registry) -> Run:
         _build(run)
         _rehearse(run)
         with run.interruptible():
-            torch.manual_seed(run.seed)
+            seed_all(run.seed)
             run.recipe.trainer.fit(run, run.model, run.data)
         if run.stopped == "interrupted":
             raise LamcoreError(f"Interrupted. Go on with: lam resume {run.folder}", INTERRUPTED)
@@ -101,7 +136,8 @@ def _prepare(run: Run) -> None:
     if "validation" not in prepared.raw:
         raise LamcoreError(f"The source gives no split 'validation', only: {', '.join(prepared.raw)}.")
     overlap = {split: len(rows) for split, rows in prepared.overlap.items()}
-    write(run.folder / "preparation.json", dumps({"steps": prepared.report, "overlap": overlap}))
+    facts = {"key": prepared.folder.name, "steps": prepared.report, "overlap": overlap}
+    write(run.folder / "preparation.json", dumps(facts))
     run.data = Data(run.recipe, prepared, cache)
     run.notify("on_data", data=run.data)
 
@@ -114,11 +150,11 @@ def _build(run: Run) -> None:
     columns, labels = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("columns", "labels")
     )
-    tokenizer = tokenizers.read(folder, columns)
+    tokenizer = tokenizers.read({file.name: file.read_bytes() for file in folder.glob("tokenizer*")}, columns)
     parts = ModelParts(recipe.architecture, recipe.preprocessors, recipe.decoding)
     filled = {*recipe.architecture.answers, *recipe.architecture.labels} & {*train.column_names}
     empty = {name: type(train[0][name])() for name in sorted(filled)}
-    torch.manual_seed(run.seed)
+    seed_all(run.seed)
     run.trained = TrainedModel(parts, tokenizer, labels, empty, run.device).build()
     run.data.bind(run.model, tokenizer, labels)
     run.notify("on_model", model=run.model)
@@ -126,7 +162,8 @@ def _build(run: Run) -> None:
 
 def _rehearse(run: Run) -> None:
     """Try the largest batch and a few answers: lack of memory or a misspelt monitor costs a second and not a night."""
-    losses, counts = run.model(run.trained.on(run.data.largest_batch(run.recipe.trainer.batch_tokens)))
+    batch = run.trained.on(run.data.largest_batch(run.recipe.trainer.batch_tokens))
+    losses, counts = run.model(batch)
     (losses.sum() / counts.sum()).backward()
     run.model.zero_grad(set_to_none=True)
     records = run.data.raw["validation"].take(4).to_list()
@@ -134,6 +171,7 @@ def _rehearse(run: Run) -> None:
     known = {"loss", *scored(run.recipe.metrics, answers, records, resamples=0)}
     if run.monitor not in known:
         raise unknown("score to monitor", run.monitor, known)
+    run.notify("on_rehearse", batch=batch)
 
 
 def _evaluate(run: Run) -> None:
@@ -145,7 +183,7 @@ def _evaluate(run: Run) -> None:
             with replacing(run.folder / f"predictions-{split}.jsonl") as file:
                 for answer, r in zip(answers, records_of(run.data.raw[split]), strict=True):
                     shown = {"id": r["id"], "input": r.get("input"), "reference": r.get("target"), "answer": answer}
-                    file.write(json.dumps(shown, ensure_ascii=False, default=repr) + "\n")
+                    file.write(line(shown))
             write(run.folder / "scores.json", dumps(run.scores))
             run.notify("on_evaluate", step=run.best[0] if run.best else 0, split=split, scores=scores)
 
@@ -229,13 +267,18 @@ def _fill(value: Any, where: str) -> Any:
     return yaml.safe_load(decoded[1]) if decoded else filled
 
 
+def _code(text: str) -> str:
+    """Return a text as Markdown's code, within which nothing is markup."""
+    return f"`{safe(text).replace('`', chr(39))}`"
+
+
 def _card(run: Run, registry: Registry) -> str:
     """Return the model card, in the form that model hubs read."""
-    sizes = [f"{split} {len(rows):,}" for split, rows in run.data.raw.items()]
+    sizes = [f"{_code(split)} {len(rows):,}" for split, rows in run.data.raw.items()]
     parameters = sum(parameter.numel() for parameter in run.model.parameters())
     architecture, source = registry.name_of(run.recipe.architecture), registry.name_of(run.recipe.source)
     return (
-        f"---\nlibrary_name: lamcore\n---\n# {run.recipe.name}\n\nArchitecture `{architecture}`, "
+        f"---\nlibrary_name: lamcore\n---\n# {_code(run.recipe.name)}\n\nArchitecture `{architecture}`, "
         f"{parameters:,} parameters, trained with lamcore {lamcore.__version__} on source `{source}`\n"
         f"(records: {', '.join(sizes)}).\n\n"
         '```python\nfrom lamcore import load\n\nload("FOLDER").predict(["..."])\n```\n'

@@ -182,16 +182,18 @@ def composed(registry: Registry, args: Sequence[str]) -> Composed:
     try:
         check_requirements(make(Recipe, made.values, find=registry.find).requires, "requires")
     except LamcoreError as error:
-        raise _with_origin(error, made.origins) from error
+        raise _with_origin(error, made) from error
     return made
 
 
-def _with_origin(error: LamcoreError, origins: Origins) -> LamcoreError:
-    """Return the error with the file or override that set the key which it names first."""
-    told = str(error)
+def _with_origin(error: LamcoreError, made: Composed) -> LamcoreError:
+    """Return the error with the file or override that set the key named first, no value of the environment in it."""
+    told, origins = str(error), made.origins
+    for (_, value), (_, written) in zip(leaves(made.values), leaves(made.written), strict=False):
+        told = told.replace(str(value), str(written)) if value != written and str(value) else told
     named = [(found.start(), -len(key), key) for key in origins if (found := re.search(rf"\b{re.escape(key)}\b", told))]
     origin = origins[min(named)[2]] if named else "default"
-    return error if origin.startswith(("default", "not known")) else LamcoreError(f"{told} ({origin})")
+    return LamcoreError(told if origin.startswith(("default", "not known")) else f"{told} ({origin})")
 
 
 def _composed(config: DictConfig, origins: Origins, folder: str) -> Composed:

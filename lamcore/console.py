@@ -37,10 +37,15 @@ def console(file: IO[str] | None = None) -> Console:
     return _Console(file=file or sys.stdout, markup=False, emoji=False, highlight=False)
 
 
-def facts(found: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+def as_json(value: Any) -> str:
+    """Return JSON that any terminal takes: in ASCII, no control character as it is."""
+    return json.dumps(value, default=str).replace("\x7f", "\\u007f")
+
+
+def facts(found: Sequence[Mapping[str, Any]], json_wanted: bool) -> None:
     """Print facts of the same keys as JSON or as a table; a column that is empty in all of them is left out."""
-    if as_json:
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    if json_wanted:
+        sys.stdout.write(as_json(found) + "\n")
     else:
         columns = [key for key in (found[0] if found else {}) if any(fact[key] not in ("", {}) for fact in found)]
         table(columns, [[_cell(fact[key]) for key in columns] for fact in found])

@@ -103,7 +103,8 @@ class Data:
             return self._collate(self.encoded("train")[rows], rows)
         records: list[Record] = list(records_of(self.ready["train"].select(rows)))
         for label, augmenter in self._recipe.augmenters.items():
-            records = augmenter.apply(records, random.Random(f"{self._recipe.seed}/{key}/{label}"))
+            seed = f"{self._recipe.seed}/{key}/{label}"
+            records = derived(records, augmenter.apply(list(records), random.Random(seed)), label, seed)
         return self._collate(self._model.encode(records), rows)
 
     def _collate(self, examples: list[Example], rows: np.ndarray) -> Batch:
@@ -121,6 +122,18 @@ class Data:
         encoded = self.encoded(split)
         for rows in cut(np.arange(len(encoded.sizes)), encoded.sizes, tokens):
             yield rows, self._collate(encoded[rows], rows)
+
+
+def derived(given: list[Record], made: list[Record], augmenter: str, seed: str) -> list[Record]:
+    """Name in each new record its `parent`, and the augmenter and seed that made it of it.
+
+    Raises LamcoreError for a record of no given one: what is derived stays in its split."""
+    ids, same = {record["id"] for record in given}, {id(record) for record in given}
+    for record in made:
+        if record.get("id") not in ids:
+            raise LamcoreError(f"The augmenter {augmenter!r} made a record with the id {record.get('id')!r} of no given one.")
+    lineage = {"augmenter": augmenter, "seed": seed}
+    return [r if id(r) in same else {**r, "parent": r.get("parent") or r["id"], **lineage} for r in made]
 
 
 class Encoded:

@@ -24,6 +24,12 @@ def safe(text: Any) -> str:
     return str(text).translate(ESCAPES).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def some(names: Iterable[Any], shown: int = 5) -> str:
+    """Return the first names, and how many more there are."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")
+
+
 def unknown(what: str, name: str, known: Iterable[str], *, has: str = "Known", where: str = "") -> LamcoreError:
     """Return the error for a name that is not there: the nearest name and the list of names, all under the key `where`.
 

@@ -27,6 +27,8 @@ Find = Callable[[str, str], type]
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 MANY = {int: "whole numbers", float: "numbers", str: "texts"}
 KIND_OF: dict[Any, str] = {contract: kind for kind, contract in KINDS.items()}
+hints_of = functools.cache(typing.get_type_hints)
+"""Cached, since annotations are code that is compiled: a model folder that is loaded compiles nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def make(cls: type[T], values: Mapping[str, Any], where: str = "", find: Find | 
     """Return `cls` made of plain values; `where` is the key that they stand under.
 
     Raises LamcoreError that names the key for an unknown setting, a wrong type, a missing or refused value."""
-    hints, settings = typing.get_type_hints(cls), describe(typing.cast(type, cls))
+    hints, settings = hints_of(cls), describe(typing.cast(type, cls))
     for key in values:
         if key not in (known := [setting.name for setting in settings]):
             raise unknown("setting", str(key), known, where=where)
@@ -132,13 +134,14 @@ def _word(hint: Any) -> str:
 @functools.cache
 def describe(cls: type) -> list[Setting]:
     """Return the settings of a component, in order, with the string that stands under each field."""
-    hints, texts, settings = typing.get_type_hints(cls), _field_texts(cls), []
-    for item in _fields(cls):
-        default = item.default if item.default_factory is NO_DEFAULT else item.default_factory()
-        required = default is NO_DEFAULT or (isinstance(default, str) and default == MISSING)
-        shown = MISSING if required else plain(default)
-        settings.append(Setting(item.name, _word(hints[item.name]), shown, texts.get(item.name, ""), required))
-    return settings
+    hints, texts = hints_of(cls), _field_texts(cls)
+    return [Setting(n, _word(hints[n]), v, texts.get(n, ""), v == MISSING) for n, v in defaults(cls).items()]
+
+
+def defaults(cls: Any) -> dict[str, Any]:
+    """Return {setting: default}, plain; a required one holds MISSING. Reads no source."""
+    made = {f.name: f.default if f.default_factory is NO_DEFAULT else f.default_factory() for f in _fields(cls)}
+    return {name: MISSING if default is NO_DEFAULT else plain(default) for name, default in made.items()}
 
 
 def _fields(cls: Any) -> list[dataclasses.Field[Any]]:
@@ -149,7 +152,10 @@ def _field_texts(cls: type) -> dict[str, str]:
     """Return {field: the string under it}, inherited ones included."""
     texts: dict[str, str] = {}
     for base in reversed([base for base in cls.__mro__ if dataclasses.is_dataclass(base)]):
-        body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]).body
+        try:
+            body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]).body
+        except (OSError, TypeError, SyntaxError):
+            continue  # a class made on the spot, or shipped without its source, has no help
         for field, below in itertools.pairwise(body):
             if (
                 isinstance(field, ast.AnnAssign)
@@ -158,11 +164,6 @@ def _field_texts(cls: type) -> dict[str, str]:
             ):
                 texts[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
     return texts
-
-
-def defaults(cls: type) -> dict[str, Any]:
-    """Return {setting: default}, plain; a required one holds MISSING."""
-    return {setting.name: setting.default for setting in describe(cls)}
 
 
 def plain(value: Any, name_of: Callable[[Any], str] | None = None) -> Any:

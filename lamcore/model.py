@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from lamcore import tokenizer as tokenizers
 from lamcore.data import cut
@@ -22,7 +23,7 @@ from lamcore.errors import DAMAGED, LamcoreError
 from lamcore.kinds import Answer, Architecture, Decoding, Preprocessor, Record, records_of
 from lamcore.make import make, plain
 from lamcore.plugins import Registry
-from lamcore.store import MANIFEST, commit, dumps, verified
+from lamcore.store import MANIFEST, MOST_JSON, checksum, commit, content_of, dumps, loads
 from lamcore.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -30,6 +31,11 @@ DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF1
 DTYPES |= {f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)}
 CHUNK = 2000
 """Records answered at once."""
+WEIGHTS = "model.safetensors"
+FILES = r"(config|labels|tokenizer(-[^/\\\0]+)?)\.json|README\.md|model\.safetensors"
+"""What a model folder may hold; other files in it are never opened."""
+MOST_CONFIG, MOST_WEIGHTS, MOST_TENSORS, MOST_BUFFERS = 2**20, 2**36, 10_000, 2**26
+"""Bytes of the largest config and weights that are read, tensors in them, bytes that a model may hold beside them."""
 
 
 @dataclass
@@ -42,12 +48,24 @@ class ModelParts:
 
 
 @dataclass
+class ModelConfig(ModelParts):
+    """What config.json and labels.json of a model folder may say."""
+
+    format: int
+    tokenized: list[str]
+    empty: dict[str, Any]
+    labels: dict[str, list[str | int | float | bool]]
+    name: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class TrainedModel:
     """A model with the steps around it: what `lamcore.load` gives."""
 
     parts: ModelParts
     tokenizer: Mapping[str, Tokenizer]
-    labels: Mapping[str, Sequence[str]]
+    labels: Mapping[str, Sequence[Any]]
     empty: Record
     """Column that the model fills -> the empty value of its type."""
     device: torch.device
@@ -125,7 +143,7 @@ class TrainedModel:
         texts = {"labels.json": dumps(dict(self.labels)), "config.json": dumps(config), "README.md": card}
         texts |= tokenizers.files_of(self.tokenizer)
         files = {name: text.encode() for name, text in texts.items()}
-        return commit(folder, {"model.safetensors": packed(self.model.state_dict()), **files})
+        return commit(folder, {WEIGHTS: packed(self.model.state_dict()), **files})
 
 
 @contextlib.contextmanager
@@ -159,19 +177,63 @@ def load_model(folder: Path, registry: Registry, device: torch.device) -> Traine
     folder = folder / "model" if (folder / "model").is_dir() else folder
     if not (folder / MANIFEST).is_file() and not (folder / "config.json").is_file():
         raise LamcoreError(f"{folder} is no run with a finished model and no model folder.")
-    verified(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        files = _read(folder)
+        config = loads(files["config.json"])
         if config["format"] != FORMAT:
             raise ValueError(f"it has format {config['format']!r}, and this lamcore reads {FORMAT}")
-        named = {name: config[name] for name in ("architecture", "preprocessors", "decoding")}
-        tokenizer = tokenizers.read(folder, config["tokenized"])
-        labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-        parts = make(ModelParts, named, find=registry.find)
-        trained = TrainedModel(parts, tokenizer, labels, dict(config["empty"]), device).build()
-        trained.model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        problem = " ".join(f"{type(error).__name__}: {error}".split())
-        raise LamcoreError(f"{folder} can't be used as a model: {problem}", DAMAGED) from error
+        made = make(ModelConfig, {**config, "labels": loads(files["labels.json"])}, find=registry.find)
+        if any(made.empty.values()):
+            raise ValueError("an empty value in it is not empty")
+        parts = ModelParts(made.architecture, made.preprocessors, made.decoding)
+        tokenizer = tokenizers.read(files, made.tokenized)
+        trained = TrainedModel(parts, tokenizer, made.labels, made.empty, device)
+        _fit(trained, files[WEIGHTS])
+        trained.build().model.load_state_dict(load(files[WEIGHTS]))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever an architecture makes of a stranger's settings
+        kind, code = f"{type(error).__name__}: ", DAMAGED
+        if isinstance(error, LamcoreError):
+            kind, code = "", error.exit_code
+        raise LamcoreError(f"{folder} can't be used as a model: {kind}{' '.join(str(error).split())}", code) from error
     trained.model.eval()
     return trained
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    """Read each file that the manifest names, once, and compare it with its checksum."""
+    found = {}
+    for name, entry in loads(content_of(folder / MANIFEST, MOST_JSON))["files"].items():
+        if not re.fullmatch(FILES, name):
+            raise ValueError(f"its manifest names {name!r}, which is no file of a model")
+        most = {WEIGHTS: MOST_WEIGHTS, "config.json": MOST_CONFIG}.get(name, MOST_JSON)
+        found[name] = content_of(folder / name, min(most, entry["bytes"]))
+        if checksum(found[name]) != entry:
+            raise ValueError(f"{name} is damaged, its checksum is not the manifest's")
+    return found
+
+
+def _fit(trained: TrainedModel, weights: bytes) -> None:
+    """Build the model without memory, and raise ValueError where its tensors are not those of the weights."""
+    held = loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    held = {name: (one["dtype"], one["shape"]) for name, one in held.items() if name != "__metadata__"}
+    if len(held) > MOST_TENSORS:
+        raise ValueError(f"its weights are more than {MOST_TENSORS} tensors")
+    built = 0
+
+    def count(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
+        nonlocal built
+        built += parameter is not None and parameter.is_meta
+        if built > len(held) + 1000:  # some are made and thrown away
+            raise ValueError("its architecture has more parameters than its weights")
+
+    with register_module_parameter_registration_hook(count), torch.device("meta"):
+        model: Any = trained.parts.architecture.build(trained.tokenizer, trained.labels)
+    state = model.state_dict().items()
+    wanted = {name: (DTYPES[str(one.dtype).removeprefix("torch.")], list(one.shape)) for name, one in state}
+    for name in {**wanted, **held}:
+        if wanted.get(name) != held.get(name):
+            raise ValueError(f"{name} is {held.get(name)} in its weights, {wanted.get(name)} in its architecture")
+    if sum(one.nbytes for one in model.buffers()) > len(weights) + MOST_BUFFERS:
+        raise ValueError("its architecture holds more than its weights")

@@ -5,6 +5,7 @@ code or data is never served stale and an interrupted preparation goes on where 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -77,17 +78,23 @@ def _digest(content: bytes) -> str:
 
 
 def cache_folder(setting: str | None, run: Path) -> Path:
-    """Return the folder of prepared data: the one set, the user's, or the run's where that can't be written."""
+    """Return the folder of prepared data: the one set, the user's, or the run's where that can't be written.
+
+    What a folder holds that can't be written (a shared one) is linked into the run's."""
     folder = Path(setting).expanduser() if setting else user_cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        if setting:
+        if setting and not folder.is_dir():
             raise LamcoreError(f"cache={setting} can't be written: {error.strerror}.") from error
-        (run / "cache").mkdir(parents=True, exist_ok=True)
-        return run / "cache"
+        own = run / "cache"
+        own.mkdir(parents=True, exist_ok=True)
+        for whole in folder.glob(f"*/{DONE}"):
+            with contextlib.suppress(OSError):  # it is there already, or this system makes no links
+                (own / whole.parent.name).symlink_to(whole.parent.resolve(), target_is_directory=True)
+        return own
 
 
 def user_cache() -> Path:
@@ -130,7 +137,17 @@ def _write_splits(source: Source, folder: Path) -> dict[str, Any]:
         splits[split] = write_table(folder / split, named)
         if not len(splits[split]):
             raise LamcoreError(f"The source gives no record for the split {split!r}.")
+    _check_parents(splits)
     return {"rows": {split: len(rows) for split, rows in splits.items()}, "overlap": _overlap(folder, list(splits))}
+
+
+def _check_parents(splits: Splits) -> None:
+    """Refuse a record that was derived from one of another split."""
+    place = {name: split for split, rows in splits.items() for name in rows["id"][:]}
+    for split, rows in splits.items():
+        for name, parent in zip(rows["id"][:], rows["parent"][:], strict=True) if "parent" in rows.column_names else ():
+            if parent and place.get(parent, split) != split:
+                raise LamcoreError(f"Record {name!r} of {split} is derived from {parent!r} of {place[parent]}: drop it.")
 
 
 def _overlap(folder: Path, splits: list[str]) -> dict[str, list[int]]:

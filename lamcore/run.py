@@ -7,23 +7,25 @@ import json
 import logging
 import math
 import os
+import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
 from lamcore.data import Data
-from lamcore.errors import DAMAGED, NUMERICAL_STOP, LamcoreError, unknown
+from lamcore.errors import DAMAGED, NUMERICAL_STOP, LamcoreError, some, unknown
 from lamcore.kinds import Answer, Recipe, records_of
 from lamcore.model import TrainedModel, evaluating, packed
 from lamcore.plugins import Registry
 from lamcore.scores import RESAMPLES, Scores, scored
-from lamcore.store import commit, dumps, put, remove, set_aside, verified
+from lamcore.store import commit, dumps, line, put, remove, set_aside, verified
 
 KEPT = 2
 """Full checkpoints kept."""
@@ -42,6 +44,7 @@ class Run:
         self.best: tuple[int, float] | None = None
         self.scores: dict[str, Scores] = {}
         self._registry = registry
+        self._breakable = False
         self._checkpoints, self._log = folder / "checkpoints", folder / "log.jsonl"
 
     @property
@@ -55,20 +58,28 @@ class Run:
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl and tell the plugins."""
-        line = json.dumps({"step": step, "time": round(time.time(), 3), **values}, allow_nan=False)
-        put(self._log, f"{line}\n".encode(), os.O_APPEND)
+        put(self._log, line({"step": step, "time": round(time.time(), 3), **values}).encode(), os.O_APPEND)
         self.notify("on_log", step=step, values=values)
 
     def validate(self, step: int) -> dict[str, float]:
-        """Score the validation split with the model as it stands: loss, and the metrics where one is the monitor."""
-        scores: Scores = {"loss": {"value": self._loss("validation"), "direction": "lower"}}
-        if self.monitor != "loss":
-            scores |= self.score("validation", resamples=0)[0]
+        """Score the validation split with the model as it stands: loss, and the metrics where one is the monitor.
+
+        Returns {} where a signal broke it off: then `stopped` is "interrupted", and a resumed run has it to do."""
+        try:
+            self._breakable = True
+            scores: Scores = {"loss": {"value": self._loss("validation"), "direction": "lower"}}
+            if self.monitor != "loss":
+                scores |= self.score("validation", resamples=0)[0]
+            self._breakable = False
+        except KeyboardInterrupt:
+            if self.stopped != "interrupted":
+                raise
+            return {}
+        except LamcoreError as error:
+            raise LamcoreError(f"Validation at step {step}: {error}", error.exit_code) from error
         values = {name: score["value"] for name, score in scores.items()}
         if self.monitor not in values:
             raise unknown("validation score to monitor", self.monitor, values)
-        if not all(math.isfinite(value) for value in values.values()):
-            raise LamcoreError(f"Validation at step {step} gave {values}: the model has diverged.", NUMERICAL_STOP)
         self.log(step, {"validation": values})
         self.notify("on_evaluate", step=step, split="validation", scores=scores)
         return values
@@ -76,9 +87,13 @@ class Run:
     def _loss(self, split: str) -> float:
         total, count = 0.0, 0.0
         with evaluating(self.model):
-            for _, batch in self.data.batches(split, self.recipe.decoding.batch_tokens):
+            for rows, batch in self.data.batches(split, self.recipe.decoding.batch_tokens):
                 losses, counts = self.model(self.trained.on(batch))
                 total, count = total + float(losses.double().sum()), count + float(counts.sum())
+                if not math.isfinite(total):
+                    names = self.data.ready[split][rows[~losses.isfinite().cpu().numpy()]]["id"]
+                    what = f"the loss is {total} at records {some(names)}: the model has diverged."
+                    raise LamcoreError(what, NUMERICAL_STOP)
         return total / count
 
     def score(self, split: str, resamples: int = RESAMPLES) -> tuple[Scores, list[Answer]]:
@@ -95,20 +110,20 @@ class Run:
     def checkpoint(self, step: int, state: Mapping[str, Any], scores: Mapping[str, float] | None = None) -> None:
         """Commit all that training needs to go on; with scores, also the weights where they are the best so far.
 
-        `state` is {name: tensor or plain JSON value (no tensor within)}."""
+        `state` is {name: tensor or plain JSON value (no tensor within)}. What is not finite is refused (3)."""
         value = scores[self.monitor] if scores else None
         if value is not None and (self.best is None or self.better(value, self.best[1])):
             self.best = (step, value)
             self._commit_weights(f"best-{step:08d}")
         tensors = {name: one for name, one in state.items() if isinstance(one, torch.Tensor)}
+        _check_finite(self.model, tensors.values())
         plain = {name: one for name, one in state.items() if name not in tensors}
-        log_bytes = self._log.stat().st_size if self._log.exists() else 0
+        log_lines = self._log.read_bytes().count(b"\n") if self._log.exists() else 0
         facts = {"step": step, "threads": torch.get_num_threads(), "torch": torch.__version__, "best": self.best}
-        body = dumps({**facts, "log_bytes": log_bytes, "state": plain})
+        body = dumps({**facts, "log_lines": log_lines, "state": plain})
         files = {"tensors.safetensors": packed(tensors), "state.json": body.encode()}
         path = self._checkpoints / f"step-{step:08d}"
-        if not path.is_dir():
-            commit(path, files)
+        commit(path, files)
         self._forget()
         self.notify("on_save", step=step, path=path)
 
@@ -142,10 +157,12 @@ class Run:
             for bad, why in damaged.items():
                 log.warning("%s It was set aside as %s; %s is used.", why, set_aside(bad).name, path.name)
             self.best = tuple(body["best"]) if body["best"] else None
-            torch.set_num_threads(body["threads"])
+            if (here := torch.get_num_threads()) != body["threads"]:
+                log.warning("%s goes on with %d threads, as it began, and not %d.", path, body["threads"], here)
+                torch.set_num_threads(body["threads"])
             if body["torch"] != torch.__version__:
                 log.warning("%s is of torch %s: the end may differ in bits.", path, body["torch"])
-            self._rewind(body["log_bytes"])
+            self._rewind(body["log_lines"])
             self._forget()
             return body["step"], {**body["state"], **load_file(path / "tensors.safetensors")}
         if damaged:
@@ -163,13 +180,13 @@ class Run:
             verified(self._checkpoints / f"best-{body['best'][0]:08d}")
         return body
 
-    def _rewind(self, size: int) -> None:
+    def _rewind(self, lines: int) -> None:
         """Cut off what was logged after a checkpoint."""
         with contextlib.suppress(FileNotFoundError):
-            os.truncate(self._log, min(size, self._log.stat().st_size))
+            os.truncate(self._log, len(b"".join(self._log.read_bytes().splitlines(keepends=True)[:lines])))
 
     def _commit_weights(self, name: str) -> None:
-        remove(self._checkpoints / name)
+        _check_finite(self.model)
         commit(self._checkpoints / name, {"model.safetensors": packed(self.model.state_dict())})
 
     def load_best(self) -> None:
@@ -195,13 +212,14 @@ class Run:
         remove(path)
 
     def stop(self, reason: str) -> None:
-        """Ask the trainer to end after the step it is in; the first reason stays."""
-        self.stopped = self.stopped or reason
+        """Ask the trainer to end after the step it is in; the first reason stays, but for an interruption."""
+        self.stopped = reason if reason == "interrupted" else self.stopped or reason
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Within, SIGINT and SIGTERM ask for a stop; a second one ends the process as usual."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Within, SIGINT, SIGTERM and SIGUSR1 ask for a stop; a second one ends the process as usual."""
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) for number in numbers}
         if threading.current_thread() is not threading.main_thread():  # whoever runs us there stops us there
             before = {}
 
@@ -212,6 +230,8 @@ class Run:
         def ask(*_: Any) -> None:
             self.stop("interrupted")
             put_back()
+            if self._breakable:  # a validation may take minutes, and nothing of it is kept yet
+                raise KeyboardInterrupt
 
         for number in before:
             signal.signal(number, ask)
@@ -219,6 +239,24 @@ class Run:
             yield
         finally:
             put_back()
+
+
+def seed_all(seed: int) -> None:
+    """Begin chance anew: torch's, and Python's and numpy's own, in case a library draws from those."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+def _check_finite(model: Any, state: Iterable[torch.Tensor] = ()) -> None:
+    """Raise LamcoreError (3) where a weight is not finite or a state holds a NaN; a mask may hold infinities."""
+    with torch.no_grad():
+        norm, floats = torch.nn.utils.get_total_norm, [one for one in state if one.is_floating_point()]
+        if norm(model.parameters()).isfinite() and not norm(floats).isnan():
+            return
+        bad = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+    what = some(bad) if bad else "the trainer's state"
+    raise LamcoreError(f"Not saved, for it holds nan or inf: {what}. The checkpoint before is kept.", NUMERICAL_STOP)
 
 
 def _body(checkpoint: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lamcore.errors import NUMERICAL_STOP, LamcoreError, some
 from lamcore.kinds import Answer, Metric, Record
 
 RESAMPLES = 1000
@@ -20,19 +21,32 @@ def scored(
     """Score answers against records, with 95 % intervals by percentile bootstrap over records (Efron 1979)."""
     scores: Scores = {}
     for label, metric in metrics.items():
-        counts = metric.counts(answers, records)
-        names = list(dict.fromkeys(name for count in counts for name in count))  # one that a record lacks counts 0
-        table = np.array([[count.get(name, 0.0) for name in names] for count in counts], dtype=np.float64)
-        values, rng, size = _score(metric, names, table.sum(0)), np.random.default_rng(0), len(table)
-        drawn = (np.bincount(rng.integers(0, size, size), minlength=size) @ table for _ in range(resamples))
-        samples = [_score(metric, names, sums) for sums in drawn]
-        for key, value in values.items():
-            name = label if len(values) == 1 or key == label else f"{label}.{key}"
-            ends = np.percentile([sample[key] for sample in samples], (2.5, 97.5)).tolist() if samples else ()
+        for name, (value, *samples) in resampled(label, metric, answers, records, resamples).items():
+            ends = np.percentile(samples, (2.5, 97.5)).tolist() if samples else ()
             bounds = dict(zip(("low", "high"), ends, strict=False))
             scores[name] = {"value": value, **bounds, "signature": metric.signature, "direction": metric.direction}
     return scores
 
 
+def resampled(
+    label: str, metric: Metric, answers: Sequence[Answer], records: Sequence[Record], resamples: int = RESAMPLES
+) -> dict[str, list[float]]:
+    """Return {name: [value, its values over `resamples` draws of records]}; equally many records draw alike."""
+    counts = metric.counts(answers, records)
+    names = list(dict.fromkeys(name for count in counts for name in count))  # one that a record lacks counts 0
+    table = np.array([[count.get(name, 0.0) for name in names] for count in counts], dtype=np.float64)
+    if not np.isfinite(table).all():
+        bad = [records[row].get("id") for row in np.flatnonzero(~np.isfinite(table).all(1))]
+        raise LamcoreError(f"The metric {label!r} counted nan or inf at records {some(bad)}.", NUMERICAL_STOP)
+    rng, size = np.random.default_rng(0), len(table)
+    drawn = (np.bincount(rng.integers(0, size, size), minlength=size) @ table for _ in range(resamples))
+    every = [_score(metric, names, sums) for sums in (table.sum(0), *drawn)]
+    names_of = {key: label if len(every[0]) == 1 or key == label else f"{label}.{key}" for key in every[0]}
+    return {name: [one[key] for one in every] for key, name in names_of.items()}
+
+
 def _score(metric: Metric, names: Sequence[str], sums: np.ndarray) -> dict[str, float]:
-    return {key: float(value) for key, value in metric.score(dict(zip(names, sums.tolist(), strict=True))).items()}
+    scores = {key: float(value) for key, value in metric.score(dict(zip(names, sums.tolist(), strict=True))).items()}
+    if not np.isfinite([*scores.values()]).all():
+        raise LamcoreError(f"{type(metric).__name__} gave {scores}, which is not finite.", NUMERICAL_STOP)
+    return scores

@@ -8,9 +8,11 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +21,55 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from lamcore.errors import DAMAGED, NO_ROOM, RUN_IN_USE, LamcoreError
+from lamcore.errors import DAMAGED, NO_ROOM, NUMERICAL_STOP, RUN_IN_USE, LamcoreError
 
 MANIFEST = "manifest.json"
 NO_ROOM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+MOST_JSON, MOST_VALUES = 2**24, 500_000
+"""Bytes and values of the largest JSON that is read from a stranger: it takes 200 MB."""
 
 
 def dumps(value: Any) -> str:
     """Return JSON for people, which never holds NaN."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def line(value: Any) -> str:
+    """Return JSON in one line; LamcoreError (3) where a number is not finite."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=repr) + "\n"
+    except ValueError as error:
+        raise LamcoreError(f"Not finite (nan or inf): {value!r:.300}", NUMERICAL_STOP) from error
+
+
+def loads(content: bytes) -> Any:
+    """Return what strict JSON says; raise ValueError for a key that stands twice, NaN, infinity, or too much of it."""
+    if len(content) > MOST_JSON or content.count(b",") + content.count(b"[") + content.count(b"{") > MOST_VALUES:
+        raise ValueError("a JSON file is too large")
+    text = content.decode("utf-8")
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_finite, parse_float=_finite)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(made := dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return made
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+def content_of(path: Path, most: int) -> bytes:
+    """Return the bytes of a plain file; ValueError or OSError, at once, where it is a link, a pipe, or has more."""
+    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"))
+    with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > most:
+            raise ValueError(f"{path.name} is no plain file of at most {most} bytes")
+        return file.read(facts.st_size)
 
 
 def sync(path: Path) -> None:
@@ -75,17 +117,19 @@ def write(path: Path, text: str) -> None:
 
 
 def commit(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Make a folder of files whole or not at all; a manifest of their checksums comes last."""
+    """Make a folder of files whole or not at all, in place of one of its name; a manifest of checksums comes last."""
     temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
     with room(folder), ThreadPoolExecutor(1) as pool:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
-            sums = pool.map(lambda c: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()}, files.values())
+            sums = pool.map(checksum, files.values())
             for name, content in files.items():
                 put(temporary / name, content)  # sums are taken meanwhile
             manifest = dumps({"files": dict(zip(files, sums, strict=True))})
             put(temporary / MANIFEST, manifest.rstrip().encode())  # no byte whose loss goes unnoticed
+            if folder.exists():
+                remove(folder)  # only now, when the new one is whole
             sync(temporary)
             os.rename(temporary, folder)
         finally:
@@ -93,6 +137,11 @@ def commit(folder: Path, files: Mapping[str, bytes]) -> Path:
         sync(folder.parent)
         sync(folder.parent.parent)  # the parent may be new
     return folder
+
+
+def checksum(content: bytes) -> dict[str, Any]:
+    """Return what a manifest says of a file."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,23 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from lamcore.errors import LamcoreError
 from lamcore.kinds import Subwords, TokenizerPlan
+from lamcore.store import loads
 
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
 SPACE = "▁"
+UNUSED = dict.fromkeys(("padding", "truncation", "post_processor"))
+"""Parts of a tokenizer.json that are left out: lamcore pads, cuts and adds marks itself."""
+PARTS = {
+    "model": "BPE Unigram WordLevel WordPiece",
+    "normalizer": "BertNormalizer Lowercase NFC NFD NFKC NFKD Nmt Prepend Replace Sequence Strip StripAccents",
+    "pre_tokenizer": "BertPreTokenizer ByteLevel CharDelimiterSplit Digits Metaspace Punctuation Sequence "
+    "UnicodeScripts Whitespace WhitespaceSplit",
+    "decoder": "BPEDecoder ByteFallback ByteLevel Fuse Metaspace Replace Sequence Strip WordPiece",
+}
+"""Components that a tokenizer.json may have: none with an expression of its own, none that fails hard."""
+SEQUENCES = ("normalizers", "pretokenizers", "decoders")
+OPEN = {*SEQUENCES, "vocab", "merges", "pattern"}
+LONGEST_PIECE, LONGEST_SETTING = 100_000, 100
 
 
 class Tokenizer:
@@ -33,12 +48,14 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's ids, without begin or end."""
-        return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
+        with _guarded("A text can't be cut into pieces"):
+            return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each sequence of ids; padding, begin and end leave nothing."""
         plain = [[i for i in sequence if i > self.eos or i == self.unk] for sequence in ids]
-        return self._inner.decode_batch(plain, skip_special_tokens=False)
+        with _guarded("Pieces can't be joined to a text"):
+            return self._inner.decode_batch(plain, skip_special_tokens=False)
 
     def pieces(self, text: str) -> list[str]:
         """Return the pieces that a text is cut into, for people."""
@@ -94,14 +111,56 @@ def _empty(kind: Subwords) -> hf.Tokenizer:
 
 def from_file(path: Path) -> Tokenizer:
     """Read a tokenizer.json, ours or another's whose first four pieces are ours; LamcoreError where it is none."""
+    with _guarded(f"{path} is no tokenizer that can be read"):
+        return _made(path.read_bytes())
+
+
+@contextlib.contextmanager
+def _guarded(problem: str) -> Iterator[None]:
     try:
-        text = path.read_text(encoding="utf-8")
-        json.loads(text)
-        return Tokenizer(hf.Tokenizer.from_str(text))
+        yield
     except (KeyboardInterrupt, LamcoreError):
         raise
     except BaseException as error:  # a panic of the library is no Exception
-        raise LamcoreError(f"{path} is no tokenizer that can be read: {error}") from error
+        raise LamcoreError(f"{problem}: {type(error).__name__}: {error}") from error
+
+
+def _made(content: bytes) -> Tokenizer:
+    """Return the tokenizer that a tokenizer.json describes, checked before the library sees it: some kill a process."""
+    given = {**loads(content), **UNUSED}
+    for part, allowed in PARTS.items():
+        _check(_components(given[part]), allowed.split())
+    pieces = given["model"]["vocab"]
+    ids = pieces if isinstance(pieces, dict) else {piece: i for i, (piece, _) in enumerate(pieces)}
+    added = {one["content"]: one["id"] for one in given["added_tokens"]}
+    every = {**ids, **added}
+    if len(ids) < len(pieces) or sorted(every.values()) != list(range(len(every))):
+        raise ValueError("its ids are not 0, 1, 2, ..., each for one piece")
+    if any(ids.get(piece, i) != i for piece, i in added.items()) or not all(0 < len(p) <= LONGEST_PIECE for p in every):
+        raise ValueError(f"an added piece has two ids, or a piece is empty or longer than {LONGEST_PIECE}")
+    made = Tokenizer(hf.Tokenizer.from_str(json.dumps(given)))
+    if made.size != len(every):
+        raise ValueError(f"it has {len(every)} pieces, of which {made.size} can be used")
+    return made
+
+
+def _components(part: Any) -> list[dict[str, Any]]:
+    """Return a part of a tokenizer and the parts within."""
+    inner = [one for name in SEQUENCES for one in part.get(name, ())] if part else []
+    return [part, *chain.from_iterable(map(_components, inner))] if part else []
+
+
+def _check(components: list[dict[str, Any]], allowed: list[str]) -> None:
+    """Raise ValueError for a component that is not allowed, or that could make a text endless."""
+    kinds = [one["type"] for one in components]
+    if odd := {*kinds} - {*allowed} or {kind for kind in {*kinds} - {"Replace", "Sequence"} if kinds.count(kind) > 1}:
+        raise ValueError(f"it has {', '.join(map(str, odd))}; it may have {', '.join(allowed)}, each once")
+    for one in components:
+        if "pattern" in one and not 0 < len(one["pattern"].get("String", "")) >= len(one["content"]):
+            raise ValueError("in it a Replace puts something else than a text of at most the same length for a text")
+        settings = [value for key, value in one.items() if key not in OPEN and value is not None]
+        if not all(isinstance(value, int | float | str) and len(str(value)) <= LONGEST_SETTING for value in settings):
+            raise ValueError(f"a {one['type']} in it has a setting that is too long")
 
 
 def files_of(tokenizer: Mapping[str, Tokenizer]) -> dict[str, str]:
@@ -110,9 +169,10 @@ def files_of(tokenizer: Mapping[str, Tokenizer]) -> dict[str, str]:
     return {"tokenizer.json" if joint else f"tokenizer-{name}.json": one.to_json() for name, one in tokenizer.items()}
 
 
-def read(folder: Path, columns: Iterable[str]) -> dict[str, Tokenizer]:
-    """Read back what `files_of` gave, for the text columns named."""
-    joint = folder / "tokenizer.json"
-    if joint.is_file():
-        return dict.fromkeys(columns, from_file(joint))
-    return {column: from_file(folder / f"tokenizer-{column}.json") for column in columns}
+def read(files: Mapping[str, bytes], columns: Iterable[str]) -> dict[str, Tokenizer]:
+    """Make again, for the text columns named, what `files_of` gave."""
+    made = {}
+    for name in [name for name in files if name.startswith("tokenizer")]:
+        with _guarded(f"{name} is no tokenizer that can be read"):
+            made[name] = _made(files[name])
+    return {column: made.get("tokenizer.json") or made[f"tokenizer-{column}.json"] for column in columns}

@@ -351,3 +351,20 @@ def test_at_most_so_many_records_are_learnt_from_evenly(tmp_path):
 def test_an_empty_text_in_a_text_column_is_no_obstacle(tmp_path):
     rows = [{"input": "a", "target": None}, {"input": None, "target": "b"}]
     assert learnt(tmp_path, rows, ["input", "target"])[0]["input"].size == 4 + 3
+
+
+def test_a_derived_record_names_its_parent_the_augmenter_and_the_seed():
+    from lamcore.data import derived
+
+    one, two = {"id": "a", "input": "x"}, {"id": "b", "input": "y"}
+    again = derived([one, two], [one, {**two, "input": "z"}], "noise", "1/0/0/noise")
+    assert again[0] is one
+    assert again[1] == {"id": "b", "input": "z", "parent": "b", "augmenter": "noise", "seed": "1/0/0/noise"}
+    assert derived([two], [again[1]], "typos", "s")[0]["parent"] == "b"
+
+
+def test_an_augmenter_can_make_no_record_of_none_that_it_was_given():
+    from lamcore.data import derived
+
+    with pytest.raises(LamcoreError, match=r"'noise' made a record with the id 'c' of no given one"):
+        derived([{"id": "a"}], [{"id": "c"}], "noise", "s")

@@ -1,4 +1,4 @@
-"""Runs every Python and shell block of README and the tutorials, in order; each page has a folder and environment.
+"""Runs the Python and shell blocks of README, tutorials and some how-tos in order, each page in a folder of its own.
 
 A block with a title is a file that the reader writes. In a console block, a line that begins with `$ ` is a command;
 what follows is its output, where `...` stands for anything. Blocks that call make, git or tasks.py or that train the
@@ -22,7 +22,13 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))) if page.exists()]
+HOW_TO = ["check-a-plugin", "doctor", "variant-of-the-transformer"]
+"""How-tos whose blocks can be run from an empty folder."""
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "tutorials").glob("*.md")),
+    *(ROOT / "docs" / "how-to" / f"{name}.md" for name in HOW_TO),
+]
 ELSEWHERE = re.compile(
     r"^(make|git|\S*python3? tasks\.py|\S*activate|source )|experiment=translation/home_assistant|RUN\b"
 )

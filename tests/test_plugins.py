@@ -246,7 +246,7 @@ def test_a_hook_that_fails_leaves_the_others_and_the_run_alone(make_plugin, capl
     run: list[dict[str, int]] = []
     load_plugins().notify("on_log", run=run, step=3, values={"loss": 1})
     assert run == [{"loss": 1}]
-    assert "on_log of plugin lamcore-aaa:aaa failed: ZeroDivisionError('division by zero')" in caplog.text
+    assert "on_log of plugin lamcore-aaa:aaa failed: ZeroDivisionError: division by zero" in caplog.text
 
 
 def test_a_hook_may_stop_the_run_with_an_error_for_the_user(make_plugin):

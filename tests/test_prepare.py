@@ -502,3 +502,18 @@ def test_a_cache_that_was_asked_for_and_cannot_be_written_is_an_error(tmp_path):
 def test_the_report_is_plain_json(tmp_path):
     report = prepare(recipe(upper=Upper()), tmp_path).report
     assert json.loads(json.dumps(report)) == report
+
+
+def test_a_record_derived_from_one_of_another_split_is_refused(tmp_path):
+    @dataclass
+    class Crossing(Source):
+        """Give a train record whose parent is a test record."""
+
+        def load(self):
+            rows = {"train": [("a", "t1")], "validation": [("b", "")], "test": [("t1", "")]}
+            return {
+                split: [{"id": i, "parent": p, "input": i, "target": i} for i, p in given] for split, given in rows.items()
+            }
+
+    with pytest.raises(LamcoreError, match=r"Record 'a' of train is derived from 't1' of test"):
+        prepare(Recipe(Crossing(), None, None), tmp_path)

@@ -28,4 +28,5 @@ def test_the_reference_pages_are_what_the_code_says(pages):
 
 
 def test_no_reference_page_is_left_over(pages):
-    assert {file.name for file in (ROOT / "docs" / "reference").glob("*.md")} == set(pages)
+    by_hand = {"public-api.md"}
+    assert {file.name for file in (ROOT / "docs" / "reference").glob("*.md")} - by_hand == set(pages)

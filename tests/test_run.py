@@ -145,7 +145,8 @@ def test_a_validation_that_is_not_a_number_stops_with_three(fit):
             model.number.fill_(float("inf"))
         run.validate(7)
 
-    with pytest.raises(LamcoreError, match="Validation at step 7 .* the model has diverged") as error:
+    words = "Validation at step 7: the loss is inf at records v0, v1: the model has diverged"
+    with pytest.raises(LamcoreError, match=words) as error:
         fit(do)
     assert error.value.exit_code == 3
 
@@ -305,7 +306,7 @@ def test_the_first_reason_to_stop_stays(fit):
     def do(run, model, data):
         assert run.stopped is None
         run.stop("target")
-        run.stop("interrupted")
+        run.stop("patience")
         assert run.stopped == "target"
 
     fit(do)

@@ -33,12 +33,12 @@ def test_a_committed_folder_holds_its_files_and_their_checksums(tmp_path):
     }
 
 
-def test_a_commit_onto_a_folder_that_is_there_changes_nothing_in_it(tmp_path):
+def test_a_commit_onto_a_folder_that_is_there_takes_its_place(tmp_path):
     commit(tmp_path / "x", FILES)
-    with pytest.raises(OSError):
-        commit(tmp_path / "x", {"a.txt": b"other"})
+    commit(tmp_path / "x", {"a.txt": b"other"})
     verified(tmp_path / "x")
-    assert (tmp_path / "x" / "a.txt").read_text() == "alpha" and not hidden(tmp_path)
+    assert (tmp_path / "x" / "a.txt").read_text() == "other" and not hidden(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["a.txt", "manifest.json"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

@@ -24,9 +24,45 @@ main()
 PAIRS = [(f"the {a} {b} is {c}", f"die {a} {b} ist {c}") for a in "abcdefgh" for b in "ijklmnop" for c in "qrstuvw"]
 
 
-def seconds(*command: str) -> str:
+MANY = 50
+PLUGIN = """
+from dataclasses import dataclass
+from lamcore import Augmenter, hookimpl
+
+
+@dataclass
+class Louder(Augmenter):
+    '''Write louder.'''
+
+    rate: float = 0.1
+    '''Share of records.'''
+
+    def apply(self, records, rng):
+        return records
+
+
+@hookimpl
+def register_augmenters(register):
+    register("NAME", Louder)
+"""
+
+
+def many_plugins(folder: Path) -> dict[str, str]:
+    """Make plugins that look installed; return the variables that have `lam` find them, their bytecode kept."""
+    for name in (f"made_{number}" for number in range(MANY)):
+        info = folder / f"lamcore_{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lamcore-{name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[lamcore]\n{name} = lamcore_{name}\n")
+        (folder / f"lamcore_{name}.py").write_text(PLUGIN.replace("NAME", name))
+    variables = {"PYTHONPATH": str(folder), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    measured((LAM, "plugins"), {**variables, "PYTHONDONTWRITEBYTECODE": ""})
+    return variables
+
+
+def seconds(*command: str, env: dict[str, str] | None = None) -> str:
     """Return median (least to greatest) seconds of a command."""
-    times = [measured(command).seconds for _ in range(RUNS)]
+    times = [measured(command, env).seconds for _ in range(RUNS)]
     return f"{median(times):.2f} ({min(times):.2f} to {max(times):.2f})"
 
 
@@ -44,6 +80,8 @@ def first_step(folder: Path) -> float:
 def main() -> None:
     rows = [(f"`lam {verb}`", seconds(LAM, verb)) for verb in ("--help", "plugins", "list")]
     began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        rows.append((f"`lam plugins`, {MANY} more plugins", seconds(LAM, "plugins", env=many_plugins(Path(name)))))
     rows.append(("`python -c 'import torch'`", seconds(sys.executable, "-c", "import torch")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

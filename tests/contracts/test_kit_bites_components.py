@@ -521,10 +521,10 @@ class Remembers(RightNoise):
 
 
 class HashedChoice(RightNoise):
-    """Take the first word of a set."""
+    """Write the words of a set in its order."""
 
     def varied(self, record, rng):
-        return {**record, "input": f"{next(iter(set(WORDS)))} {rng.random()} {record['input']}"}
+        return {**record, "input": f"{' '.join(set(WORDS))} {rng.random()} {record['input']}"}
 
 
 class VariesInPlace(RightNoise):

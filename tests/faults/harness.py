@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lamcore import Architecture, LamcoreError, Metric, Source, commands
+from lamcore import Architecture, LamcoreError, Metric, Source, cli, commands
 from lamcore.errors import BUG
 from lamcore.plugins import Component, Plugin, Registry
 from lamcore_noise import DropWords, Typos
@@ -180,6 +180,19 @@ def go(folder: Path, values: dict[str, Any]) -> commands.Run:
     return commands.start(known, values, values, {}, folder)
 
 
+def as_lam(do: Callable[[], Any]) -> None:
+    """Do something as the command `lam` does, with its signals, its one line and its exit codes; end this process."""
+    cli.lam.invoke = lambda context: do()  # type: ignore[method-assign]
+    sys.argv = ["lam", "plugins"]
+    code: Any = 0
+    try:
+        cli.main()
+    except SystemExit as error:
+        code = error.code
+    sys.stderr.flush()
+    os._exit(int(code or 0))
+
+
 def tell_restored() -> None:
     """Have this process say from which step a run goes on; 0 is the beginning."""
     restore = commands.Run.restore
@@ -279,8 +292,7 @@ def state(folder: Path) -> dict[str, Any]:
         if path.name == "manifest.json":
             found[name] = sorted(json.loads(path.read_text(encoding="utf-8"))["files"])
         elif path.name == "state.json":
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            found[name] = {key: value for key, value in facts.items() if key != "log_bytes"}
+            found[name] = json.loads(path.read_text(encoding="utf-8"))
         elif path.name == "log.jsonl":
             found[name] = log_lines(folder)
         else:

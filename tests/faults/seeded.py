@@ -130,10 +130,9 @@ FAULTS = [
         [
             (
                 "lamcore/model.py",
-                "from safetensors.torch import load_file\n",
-                "from safetensors.torch import load_file as safe_load\n"
-                "def load_file(path):\n    try:\n        return safe_load(path)\n"
-                '    except SafetensorError:\n        return torch.load(open(path, "rb"), weights_only=False)\n',
+                "        _fit(trained, files[WEIGHTS])\n",
+                "        try:\n            _fit(trained, files[WEIGHTS])\n        except ValueError:\n"
+                "            torch.load(folder / WEIGHTS, weights_only=False)\n",
             ),
         ],
         ["tests/test_commands.py::test_weights_that_are_no_safetensors_are_refused"],

@@ -29,9 +29,18 @@ def register_commands(register: Register) -> None:
     register("config", config_)
 
 
+def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """Complete a kind, or the name of one of that kind."""
+    from lamcore.kinds import KINDS
+
+    kind = context.params.get("kind")
+    names = context.obj.components.get(kind, {}) if parameter.name == "name" else [*KINDS, "experiment"]
+    return [name for name in names if name.startswith(begun)]
+
+
 @click.command("list")
-@click.argument("kind", required=False)
-@click.argument("name", required=False)
+@click.argument("kind", required=False, shell_complete=complete)
+@click.argument("name", required=False, shell_complete=complete)
 @JSON
 @click.pass_obj
 def list_(registry: Registry, kind: str | None, name: str | None, as_json: bool) -> None:
@@ -47,7 +56,7 @@ def list_(registry: Registry, kind: str | None, name: str | None, as_json: bool)
     if name is None or one == "experiment":
         facts([*components(registry, one), *experiments(registry, one)], as_json)
     elif as_json:
-        click.echo(json.dumps([vars(setting) for setting in describe(registry.find(one, name))], ensure_ascii=False))
+        click.echo(json.dumps([vars(setting) for setting in describe(registry.find(one, name))]))
     else:
         show(registry.component(one, name))
 
@@ -114,6 +123,7 @@ def config_(registry: Registry, overrides: tuple[str, ...], why: bool, as_json: 
 def explain(made: Composed, keys: list[str], as_json: bool) -> None:
     """Print the origin of every value, or of those under the keys named, a line each."""
     from lamcore.config import leaves
+    from lamcore.console import as_json as as_json_text
     from lamcore.console import say
     from lamcore.errors import unknown
 
@@ -124,7 +134,7 @@ def explain(made: Composed, keys: list[str], as_json: bool) -> None:
     wanted = [key for key in every if not keys or any(under(key, one) for one in keys)]
     rows = [{"key": key, "value": every[key], "from": made.origins.get(key, "not known")} for key in wanted]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        click.echo(as_json_text(rows))
         return
     shown = [(row["key"], json.dumps(row["value"], ensure_ascii=False), row["from"]) for row in rows]
     wide, deep = (max(len(row[column]) for row in shown) for column in (0, 1))

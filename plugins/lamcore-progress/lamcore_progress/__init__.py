@@ -43,6 +43,18 @@ def on_model(run: Any, model: Any) -> None:
 
 
 @hookimpl
+def on_rehearse(run: Any, batch: Any) -> None:
+    """Say what the run will take; of a dry run say more, and on standard output."""
+    if run.stopped == "dry run" or id(run) in _displays:
+        from lamcore_progress import forecast
+
+        if run.stopped == "dry run":
+            forecast.report(run, batch)
+        else:
+            _displays[id(run)].forecast(forecast.in_words(forecast.forecast(run, batch)))
+
+
+@hookimpl
 def on_log(run: Any, step: int, values: Mapping[str, Any]) -> None:
     """Show a step of training."""
     if display := _displays.get(id(run)):

@@ -30,6 +30,7 @@ class Display(Protocol):
 
     def data(self, sizes: Mapping[str, int]) -> None: ...
     def model(self, parameters: int, device: str) -> None: ...
+    def forecast(self, words: str) -> None: ...
     def log(self, step: int, values: Mapping[str, Any]) -> None: ...
     def scores(self, step: int, split: str, values: Mapping[str, Any]) -> None: ...
     def saved(self, step: int, path: Path) -> None: ...
@@ -118,6 +119,9 @@ class Lines:
     def model(self, parameters: int, device: str) -> None:
         self.write(f"model: {parameters:,} parameters on {safe(device)}")
 
+    def forecast(self, words: str) -> None:
+        self.write(f"forecast: {words}")
+
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         if self.clock() >= self.due:
             self.due = self.clock() + EVERY
@@ -180,6 +184,9 @@ class Panel:
 
     def model(self, parameters: int, device: str) -> None:
         self.show("trying one batch", "model", f"{parameters:,} parameters on {safe(device)}")
+
+    def forecast(self, words: str) -> None:
+        self.show("training", "forecast", words)
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         self.stage, self.done, self.where, self.pace = "training", step, position(step, values), pace(values)

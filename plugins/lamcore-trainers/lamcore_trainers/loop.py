@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from lamcore_trainers.average import mean_weights
 from lamcore_trainers.meter import Meter, Update, enough_memory
-from lamcore_trainers.optimizer import make_optimizer, parameters, set_rate, shrink
-from lamcore_trainers.progress import Clock, Progress, pack, restore, watch_budget
+from lamcore_trainers.optimizer import make_optimizer, parameters, set_rate, shrink, total_norm
+from lamcore_trainers.progress import Clock, Progress, pack, plan, restore, time_update
 from lamcore_trainers.schedule import PLAN_AT, learning_rate
 from lamcore_trainers.supervised import Precision, Supervised
 
@@ -36,7 +36,10 @@ def train(settings: Supervised, run: Run, model: nn.Module, data: Data) -> None:
 
 
 def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progress:
-    """Update the weights until there is a reason to stop."""
+    """Update the weights until there is a reason to stop.
+
+    An interruption is obeyed after one update: a validation that is due then, or that it breaks off, comes first when
+    the run is resumed."""
     optimizer = make_optimizer(settings, model, run.device)
     trained = parameters(optimizer)
     progress = restore(settings, run, model, optimizer)
@@ -45,34 +48,36 @@ def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progr
     stream = iter(data.train_batches(settings.batch_tokens, start=progress.step * settings.accumulation))
     model.train()
 
-    while not progress.ended:
-        batches: Batches = list(islice(stream, settings.accumulation))
-        progress.step += 1
-        rate = learning_rate(settings, progress.step, progress.total)
-        set_rate(optimizer, rate)
+    while not progress.ended or is_due(settings, progress):
+        if not is_due(settings, progress):
+            batches: Batches = list(islice(stream, settings.accumulation))
+            progress.step += 1
+            rate = learning_rate(settings, progress.step, progress.total)
+            set_rate(optimizer, rate)
 
-        losses, count = gradients(model, batches, run.device, settings.precision)
-        norm = shrink([p.grad for p in trained if p.grad is not None], count, settings.clip)
-        rows = [batch["rows"] for _, batch in batches]
-        meter.add(Update(progress.step, batches[-1][0], rate, rows, losses, count, norm))
-        optimizer.step()
-        optimizer.zero_grad()
+            losses, count = gradients(model, batches, run.device, settings.precision)
+            norm = shrink([p.grad for p in trained if p.grad is not None], count, settings.clip)
+            rows = [batch["rows"] for _, batch in batches]
+            meter.add(Update(progress.step, batches[-1][0], rate, rows, losses, count, norm, total_norm(trained)))
+            optimizer.step()
+            optimizer.zero_grad()
 
-        if progress.step % settings.log_every == 0:
-            run.log(progress.step, meter.line())
-        if not progress.planned:
-            watch_budget(settings, progress, clock.read())
-        progress.ended = run.stopped if run.stopped not in (None, "interrupted") else None
-        if progress.step == progress.total:
-            progress.ended = "steps"
+            if progress.step % settings.log_every == 0:
+                run.log(progress.step, meter.line())
+            if not progress.planned:
+                time_update(progress, clock.read())
+            progress.ended = run.stopped if run.stopped not in (None, "interrupted") else None
+            if progress.step == progress.total:
+                progress.ended = "steps"
 
-        scores: dict[str, float] = {}
-        if is_due(settings, progress):
+        due = is_due(settings, progress)
+        if due or run.stopped == "interrupted":
             meter.check()
-            scores = validate(settings, run, progress, clock, meter)
-        if scores or run.stopped == "interrupted":
-            meter.check()
-            run.checkpoint(progress.step, pack(progress, model, optimizer, run.device), scores)
+            state = pack(progress, model, optimizer, run.device)  # as it is before the validation: that may break off
+            scores = validate(settings, run, progress, clock, meter) if due and run.stopped != "interrupted" else {}
+            if scores:
+                state = pack(progress, model, optimizer, run.device)
+            run.checkpoint(progress.step, state, scores)
         if run.stopped == "interrupted":
             break
     return progress
@@ -102,15 +107,18 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def is_due(settings: Supervised, progress: Progress) -> bool:
-    """Say whether to validate now: every so many updates, at the end, and for the plan of a time budget."""
+    """Say whether a validation is still to do: every so many updates, at the end, and for the plan of a time budget."""
     planning = progress.step == PLAN_AT and not progress.planned
-    return planning or progress.ended is not None or progress.step % settings.validate_every == 0
+    due = planning or progress.ended is not None or progress.step % settings.validate_every == 0
+    return due and progress.validated < progress.step
 
 
 def validate(settings: Supervised, run: Run, progress: Progress, clock: Clock, meter: Meter) -> dict[str, float]:
-    """Score the weights as they are, and decide whether this was the last time."""
+    """Score the weights as they are, and decide whether this was the last time; {} where it was broken off."""
     before = clock.read()
     scores = run.validate(progress.step)
+    if not scores:
+        return {}
     value = scores[run.monitor]
     improved = run.best is None or run.better(value, run.best[1])
     progress.waited = 0 if improved else progress.waited + 1
@@ -127,7 +135,7 @@ def validate(settings: Supervised, run: Run, progress: Progress, clock: Clock, m
     if not progress.planned:
         progress.validating += seconds
         progress.validations += 1
-        watch_budget(settings, progress, clock.read())
+        plan(settings, progress, clock.read())
         if progress.step == progress.total:  # the plan leaves no time for more
             progress.ended = progress.ended or "steps"
     return scores
@@ -146,7 +154,10 @@ def try_average(run: Run, model: nn.Module, step: int) -> None:
     if len(saved) < 2 or run.best is None:
         return
     model.load_state_dict(mean_weights(run.load_weights(path) for _, path in saved))
-    value = run.validate(step)[run.monitor]
+    scores = run.validate(step)
+    if not scores:
+        return
+    value = scores[run.monitor]
     better = run.better(value, run.best[1])
     if not better:
         run.load_best()

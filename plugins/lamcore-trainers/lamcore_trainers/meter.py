@@ -11,15 +11,12 @@ import torch
 from torch import Tensor
 
 from lamcore import LamcoreError
-from lamcore.errors import NO_ROOM, NUMERICAL_STOP
+from lamcore.errors import NO_ROOM, NUMERICAL_STOP, some
 from lamcore_trainers.progress import Clock, Progress
 from lamcore_trainers.supervised import Supervised
 
 if TYPE_CHECKING:
     from lamcore.data import Data
-
-SHOWN = 5
-"""Most record names in an error."""
 
 
 class Update(NamedTuple):
@@ -32,6 +29,7 @@ class Update(NamedTuple):
     losses: list[Tensor]  # one tensor (B,) a batch
     items: Tensor
     norm: Tensor
+    weights: Tensor  # their norm, before the step
 
 
 class Meter:
@@ -59,8 +57,8 @@ class Meter:
         for update in self.waiting:
             loss = sum(float(losses.sum()) for losses in update.losses)
             self.norm = float(update.norm)
-            if not math.isfinite(loss) or not math.isfinite(self.norm):
-                raise _not_finite(self.settings, self.data, update, loss, self.norm)
+            if problem := _problem(loss, self.norm, float(update.weights)):
+                raise _not_finite(self.settings, self.data, update, problem)
             self.last = update
             self.progress.loss += loss
             self.progress.count += float(update.items)
@@ -93,13 +91,18 @@ class Meter:
         self.since, self.items, self.updates = self.clock.read(), 0.0, 0
 
 
-def _not_finite(settings: Supervised, data: Data, update: Update, loss: float, norm: float) -> LamcoreError:
-    what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
+def _problem(loss: float, norm: float, weights: float) -> str:
+    """Say which number is not finite; weights come first, since they spoil the others."""
+    told = {"the norm of the weights": weights, "the loss": loss, "the gradient's norm": norm}
+    return next((f"{what} is {value}" for what, value in told.items() if not math.isfinite(value)), "")
+
+
+def _not_finite(settings: Supervised, data: Data, update: Update, problem: str) -> LamcoreError:
     advice = f"try a smaller trainer.lr ({settings.lr:g} now), a longer trainer.warmup ({settings.warmup})"
     if not settings.clip:
         advice += ", trainer.clip=1"
     return LamcoreError(
-        f"Update {update.step}: {what}, at records {_names(data, update)}. "
+        f"Update {update.step}: {problem}, at records {_names(data, update)}. "
         f"Look at these records, or {advice}. The last good checkpoint is kept.",
         NUMERICAL_STOP,
     )
@@ -109,8 +112,7 @@ def _names(data: Data, update: Update) -> str:
     """Name the records whose loss isn't finite, or where all are, the records of the update."""
     bad = [rows[~torch.isfinite(losses).cpu()] for rows, losses in zip(update.rows, update.losses, strict=True)]
     rows = torch.cat(bad if any(len(part) for part in bad) else update.rows)
-    names = [str(name) for name in data.names({"rows": rows[:SHOWN]})]
-    return ", ".join(names) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
+    return some(data.names({"rows": rows}))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -40,12 +40,17 @@ def parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
+def total_norm(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all numbers together; nan or inf where one of them is."""
+    return torch.nn.utils.get_total_norm([tensor.detach() for tensor in tensors])
+
+
 def shrink(grads: list[Tensor], count: Tensor, clip: float) -> Tensor:
     """Turn gradients of a summed loss into those of the loss per item, clipped; return their norm before clipping.
 
     Both factors go into one pass over the gradients. Nothing here waits for the device.
     """
-    norm = torch.nn.utils.get_total_norm(grads) / count
+    norm = total_norm(grads) / count
     factor = 1 / count
     if clip:
         factor = factor * torch.clamp(clip / (norm + 1e-6), max=1.0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,7 +31,7 @@ class Progress:
     """Updates after which training ends; 0: not known, or no limit."""
     ended: str | None = None
     """Why training is over: steps, target, patience, or what `run.stop` was told; null while it goes on."""
-    validated: int = -1
+    validated: int = 0
     """The update of the last validation."""
     waited: int = 0
     """Validations since the best one."""
@@ -40,8 +43,8 @@ class Progress:
     """Whether `total` is final; the fields below are only written before it is."""
     spent: float = 0.0
     """Seconds of training, also before an interruption."""
-    warmed: float = 0.0
-    """The part of `spent`, without validations, that went before update MEASURE_FROM."""
+    updates: list[float] = field(default_factory=list)
+    """Seconds of each update after MEASURE_FROM."""
     validating: float = 0.0
     """The part of `spent` that went into validations."""
     validations: int = 0
@@ -54,17 +57,19 @@ def begin(settings: Supervised) -> Progress:
     return Progress(total=settings.steps, planned=few or not settings.minutes)
 
 
-def watch_budget(settings: Supervised, progress: Progress, now: float) -> None:
-    """Note the seconds at update MEASURE_FROM; plan at PLAN_AT, after its validation. `now` is all seconds so far."""
-    if progress.planned:
-        return
+def time_update(progress: Progress, now: float) -> None:
+    """Note how long the update took that has just been done; `now` is all seconds so far."""
+    if progress.step > MEASURE_FROM:
+        progress.updates.append(now - progress.spent)
     progress.spent = now
-    updating = now - progress.validating
-    if progress.step == MEASURE_FROM:
-        progress.warmed = updating
-    if progress.step == PLAN_AT and progress.validated == PLAN_AT:
-        update = (updating - progress.warmed) / (PLAN_AT - MEASURE_FROM)
-        progress.total = planned_steps(settings, now, update, progress.validating / progress.validations)
+
+
+def plan(settings: Supervised, progress: Progress, now: float) -> None:
+    """Turn `minutes` into updates after the validation at PLAN_AT; the median is not moved by a short disturbance."""
+    progress.spent = now
+    if progress.step == PLAN_AT:
+        validation = progress.validating / progress.validations
+        progress.total = planned_steps(settings, now, median(progress.updates), validation)
         progress.planned = True
 
 
@@ -88,7 +93,7 @@ def pack(
     """Return all that a resumed training needs to equal an uninterrupted one: {name: tensor or plain value}."""
     groups = {"model": model.state_dict(), "optimizer": optimizer_state(optimizer), "random": _random_state(device)}
     tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
-    return {"progress": asdict(progress), **tensors}
+    return {"progress": asdict(progress), "random": _other_random_state(), **tensors}
 
 
 def unpack(
@@ -103,6 +108,9 @@ def unpack(
         torch.cuda.set_rng_state(chance["cuda"], device)
     if device.type == "mps" and "mps" in chance:
         torch.mps.set_rng_state(chance["mps"])
+    version, numbers, gauss = state["random"]["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    np.random.set_state(tuple(state["random"]["numpy"]))
     return Progress(**state["progress"])
 
 
@@ -123,3 +131,9 @@ def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
     if device.type == "mps":
         state["mps"] = torch.mps.get_rng_state()
     return state
+
+
+def _other_random_state() -> dict[str, Any]:
+    """Return the state of Python's and numpy's own chance, which a model may draw from (as layer drop does)."""
+    name, numbers, *rest = np.random.get_state()
+    return {"python": random.getstate(), "numpy": [name, numbers.tolist(), *rest]}

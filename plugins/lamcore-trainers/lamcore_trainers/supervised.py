@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from lamcore import Trainer
 
@@ -75,6 +76,11 @@ class Supervised(Trainer):
             raise ValueError("nothing would end the training: set steps, minutes, patience or target")
         if self.schedule is Schedule.cosine and not (self.steps or self.minutes):
             raise ValueError("schedule cosine must know its end: set steps or minutes")
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that ends after some updates, for checks."""
+        return cls(steps=60, warmup=10, lr=1e-2, validate_every=15, log_every=5)
 
     def fit(self, run: Run, model: Any, data: Data) -> None:
         """Train; return with the best weights in `model`."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from lamcore import Architecture, Labels, hookimpl
 
 if TYPE_CHECKING:
     from lamcore.tokenizer import Tokenizer
     from lamcore_transformer.model import TransformerModel
+
+
+LONGEST = 2**17
 
 
 class Activation(Enum):
@@ -96,6 +100,13 @@ class Transformer(Architecture):
             raise ValueError(f"sinusoidal positions need an even width, not {self.width}")
         if self.max_length < 2:
             raise ValueError(f"max_length must be 2 or more, not {self.max_length}")
+        if self.max_length > LONGEST:  # there is a vector for each place
+            raise ValueError(f"max_length must be at most {LONGEST}, not {self.max_length}")
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return a small one, for checks."""
+        return cls(layers=1, width=64, heads=4, feed_forward=128)
 
     def build(self, tokenizer: Mapping[str, Tokenizer], labels: Labels) -> TransformerModel:
         """Return a new model with random weights, drawn from torch's seed."""

@@ -2,6 +2,7 @@
 
 - `dropout`, `add_dropout`: masks from random bytes, several times as fast as torch's own on a CPU
 - `attend`, `SelfAttention`, `CrossAttention`: attention over whole sequences, and one token at a time over a cache
+- `SelfAttention.bias`, `SelfAttention.split`: what a variant overrides; layers take `attention=` to make theirs
 - `FeedForward`, `EncoderLayer`, `DecoderLayer`, `Stack`: the Transformer of Vaswani et al. 2017, pre- or post-norm
 - `sinusoids`, `rotary`, `rotate`: positions
 - `chunked_loss`: label-smoothed cross entropy that never holds the scores of all tokens at once
@@ -147,19 +148,35 @@ class _Attend(torch.autograd.Function):
 
 
 class SelfAttention(nn.Module):
-    """Each token looks at the tokens of its own sequence; queries, keys and values are made by one product."""
+    """Each token looks at the tokens of its own sequence; queries, keys and values are made by one product.
+
+    Whole sequences and single steps go through `split` and `bias`: for another attention derive a class and override
+    one of them.
+    """
 
     def __init__(self, width: int, heads: int, rate: float):
         super().__init__()
         self.heads, self.rate = heads, rate
         self.inward, self.outward = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
+    def split(self, x: Tensor, turn: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Return queries, keys and values of x (B, T, D), split by heads: (3, B*H, T, d)."""
+        packed = split_heads(self.inward(x), 3, self.heads)
+        return packed if turn is None else torch.cat([rotate(packed[:2], turn), packed[2:]])
+
+    def bias(self, start: int, stop: int, device: torch.device) -> Tensor | None:
+        """Return what to add to the scores of tokens start..stop for tokens 0..stop, (H, stop - start, stop) or None.
+
+        Padding and, in the decoder, tokens ahead are hidden elsewhere."""
+        return None
+
     def forward(self, x: Tensor, mask: Tensor | None, turn: tuple[Tensor, Tensor] | None) -> Tensor:
         """Map (B, T, D) to (B, T, D)."""
-        packed = split_heads(self.inward(x), 3, self.heads)
-        if turn is not None:
-            packed = torch.cat([rotate(packed[:2], turn), packed[2:]])
-        return self.outward(attend(packed, None, self.heads, mask, self.rate if self.training else 0.0))
+        bias = self.bias(0, x.shape[1], x.device)
+        if bias is not None:
+            mask = bias if mask is None else mask + bias
+        rate = self.rate if self.training else 0.0
+        return self.outward(attend(self.split(x, turn), None, self.heads, mask, rate))
 
     def step(self, x: Tensor, cache: Tensor, length: int, turn: tuple[Tensor, Tensor] | None) -> Tensor:
         """Map the newest token of each row, (N, D), to (N, D).
@@ -167,13 +184,16 @@ class SelfAttention(nn.Module):
         `cache` (2, room, N, D) holds the keys and values of the `length` tokens before; those of x are added to it.
         """
         N, D = x.shape
-        query, key, value = self.inward(x).view(N, 3, self.heads, -1).unbind(1)
-        if turn is not None:
-            query, key = rotate(query, turn), rotate(key, turn)
-        cache[0, length], cache[1, length] = key.reshape(N, D), value.reshape(N, D)
-        keys, values = cache[:, : length + 1].view(2, length + 1, N * self.heads, -1).unbind(0)
-        query = query.reshape(N * self.heads, 1, -1)
-        return self.outward(_look_up(query, keys.transpose(0, 1), values.transpose(0, 1)).view(N, D))
+        packed = self.split(x[:, None], turn)  # (3, N*H, 1, d)
+        cache[:, length] = packed[1:].view(2, N, D)
+        keys, values = cache[:, : length + 1].view(2, length + 1, N * self.heads, -1).transpose(1, 2)
+        bias = self.bias(length, length + 1, x.device)
+        bias = None if bias is None else bias.repeat(N, 1, 1)  # (N*H, 1, length + 1)
+        return self.outward(_look_up(packed[0], keys, values, bias).view(N, D))
+
+
+MakeAttention = Callable[[int, int, float], SelfAttention]
+"""(width, heads, dropout of the attention weights) -> the self-attention of a layer."""
 
 
 def _look_up(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -258,9 +278,19 @@ def make_norm(kind: str, width: int) -> nn.Module:
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward."""
 
-    def __init__(self, width: int, heads: int, inner: int, activation: str, norm: str, place: str, rate: float):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        inner: int,
+        activation: str,
+        norm: str,
+        place: str,
+        rate: float,
+        attention: MakeAttention = SelfAttention,
+    ):
         super().__init__()
-        self.attention = SelfAttention(width, heads, rate)
+        self.attention = attention(width, heads, rate)
         self.feed_forward = FeedForward(width, inner, activation, rate)
         self.around_attention = Residual(width, norm, place, rate)
         self.around_feed_forward = Residual(width, norm, place, rate)
@@ -274,9 +304,19 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Self-attention to what came before, attention to the input, feed-forward."""
 
-    def __init__(self, width: int, heads: int, inner: int, activation: str, norm: str, place: str, rate: float):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        inner: int,
+        activation: str,
+        norm: str,
+        place: str,
+        rate: float,
+        attention: MakeAttention = SelfAttention,
+    ):
         super().__init__()
-        self.attention = SelfAttention(width, heads, rate)
+        self.attention = attention(width, heads, rate)
         self.cross = CrossAttention(width, heads, rate)
         self.feed_forward = FeedForward(width, inner, activation, rate)
         self.around_attention = Residual(width, norm, place, rate)

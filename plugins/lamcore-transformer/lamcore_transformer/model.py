@@ -25,9 +25,14 @@ ROOM = 32
 
 
 class TransformerModel(nn.Module):
-    """Text in, text out; `settings` are those of the architecture."""
+    """Text in, text out; `settings` are those of the architecture, `attention` makes each layer's self-attention."""
 
-    def __init__(self, settings: Transformer, tokenizer: Mapping[str, Tokenizer]):
+    def __init__(
+        self,
+        settings: Transformer,
+        tokenizer: Mapping[str, Tokenizer],
+        attention: layers.MakeAttention = layers.SelfAttention,
+    ):
         super().__init__()
         self.settings = settings
         self.source_tokenizer, self.target_tokenizer = tokenizer["input"], tokenizer["target"]
@@ -37,15 +42,17 @@ class TransformerModel(nn.Module):
         self.output = None if settings.tie else nn.Linear(settings.width, self.target_tokenizer.size, bias=False)
         self.source_places, self.target_places = self._places(), self._places()
         last = settings.place.value == "pre"
-        self.encoder = layers.Stack(self._layers(layers.EncoderLayer, settings.layers), self._norm() if last else None)
+        self.encoder = layers.Stack(
+            self._layers(layers.EncoderLayer, settings.layers, attention), self._norm() if last else None
+        )
         depth = settings.decoder_layers or settings.layers
-        self.decoder = layers.Stack(self._layers(layers.DecoderLayer, depth), self._norm() if last else None)
+        self.decoder = layers.Stack(self._layers(layers.DecoderLayer, depth, attention), self._norm() if last else None)
         self.reset_parameters()
 
-    def _layers(self, kind: type[nn.Module], depth: int) -> list[nn.Module]:
+    def _layers(self, kind: type[nn.Module], depth: int, attention: layers.MakeAttention) -> list[nn.Module]:
         s = self.settings
         shape = (s.width, s.heads, s.feed_forward, s.activation.value, s.norm.value, s.place.value, s.dropout)
-        return [kind(*shape) for _ in range(depth)]
+        return [kind(*shape, attention) for _ in range(depth)]
 
     def _norm(self) -> nn.Module:
         return layers.make_norm(self.settings.norm.value, self.settings.width)
@@ -66,7 +73,7 @@ class TransformerModel(nn.Module):
                 nn.init.normal_(weight, std=self.settings.width**-0.5)
             elif weight.ndim == 2:
                 width = self.settings.width
-                parts = len(weight) // width if "attention" in name or "cross" in name else 1
+                parts = max(1, len(weight) // width) if "attention" in name or "cross" in name else 1
                 for part in weight.chunk(parts):
                     nn.init.xavier_uniform_(part)
 
