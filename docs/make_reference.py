@@ -64,6 +64,7 @@ ARGUMENTS = {
     "split": "the split's name: `validation`, `test` or another held-out one",
     "scores": "`{metric: {value, low, high, signature}}`",
     "path": "the checkpoint's folder",
+    "batch": "the largest training batch: tensors by name",
     "error": "what ended the run, or None",
 }
 

@@ -49,7 +49,7 @@ def load(folder: str | Path, device: str = "auto") -> TrainedModel:
 def start(registry: Registry, values: Config, written: Config, origins: Mapping[str, str], folder: Path) -> Run:
     """Start a run in a new folder; `written` is the config as it is kept, environment interpolations and all."""
     for key in ("name", "architecture", "preprocessors", "decoding"):
-        texts = re.sub(r"\$\{oc\.decode:[^\"]*", "", json.dumps(written.get(key)))  # numbers and the like are no secrets
+        texts = re.sub(r"\$\{oc\.decode:[^\"]*", "", json.dumps(written.get(key)))  # numbers are no secrets
         if "${oc.env:" in texts:
             raise LamcoreError(f"{key} takes text from the environment, but goes into the model that is handed on.")
     run = _open(registry, values, folder)

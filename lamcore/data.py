@@ -131,7 +131,8 @@ def derived(given: list[Record], made: list[Record], augmenter: str, seed: str) 
     ids, same = {record["id"] for record in given}, {id(record) for record in given}
     for record in made:
         if record.get("id") not in ids:
-            raise LamcoreError(f"The augmenter {augmenter!r} made a record with the id {record.get('id')!r} of no given one.")
+            name = record.get("id")
+            raise LamcoreError(f"The augmenter {augmenter!r} made a record with the id {name!r} of no given one.")
     lineage = {"augmenter": augmenter, "seed": seed}
     return [r if id(r) in same else {**r, "parent": r.get("parent") or r["id"], **lineage} for r in made]
 

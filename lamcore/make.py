@@ -46,7 +46,8 @@ def make(cls: type[T], values: Mapping[str, Any], where: str = "", find: Find | 
     """Return `cls` made of plain values; `where` is the key that they stand under.
 
     Raises LamcoreError that names the key for an unknown setting, a wrong type, a missing or refused value."""
-    hints, settings = hints_of(cls), describe(typing.cast(type, cls))
+    of = typing.cast(type, cls)
+    hints, settings = hints_of(of), describe(of)
     for key in values:
         if key not in (known := [setting.name for setting in settings]):
             raise unknown("setting", str(key), known, where=where)

@@ -179,8 +179,8 @@ class Registry:
                 raise TypeError(f"{name} must be a plain function: no yield, no async, no wrapper")
         for kind, plural in OFFERED.items():
             offered: dict[str, Any] = {}
-            if function := hooks.get(name := f"register_{plural}"):
-                given = _call(name, plugin.identity, function, {"register": _register(kind, offered)})
+            if hook := hooks.get(name := f"register_{plural}"):
+                given = _call(name, plugin.identity, hook, {"register": _register(kind, offered)})
                 if given is not None:
                     raise TypeError(f"{name} returned {given!r}: it must call register(name, thing) instead")
             for name in offered:

@@ -145,7 +145,8 @@ def _check_parents(splits: Splits) -> None:
     """Refuse a record that was derived from one of another split."""
     place = {name: split for split, rows in splits.items() for name in rows["id"][:]}
     for split, rows in splits.items():
-        for name, parent in zip(rows["id"][:], rows["parent"][:], strict=True) if "parent" in rows.column_names else ():
+        parents = rows["parent"][:] if "parent" in rows.column_names else ()
+        for name, parent in zip(rows["id"][:], parents, strict=False):
             if parent and place.get(parent, split) != split:
                 raise LamcoreError(f"Record {name!r} of {split} is derived from {parent!r} of {place[parent]}: drop it.")
 

@@ -36,7 +36,7 @@ def resampled(
     names = list(dict.fromkeys(name for count in counts for name in count))  # one that a record lacks counts 0
     table = np.array([[count.get(name, 0.0) for name in names] for count in counts], dtype=np.float64)
     if not np.isfinite(table).all():
-        bad = [records[row].get("id") for row in np.flatnonzero(~np.isfinite(table).all(1))]
+        bad = [records[row].get("id") for row in np.flatnonzero(~np.isfinite(table).all(1)).tolist()]
         raise LamcoreError(f"The metric {label!r} counted nan or inf at records {some(bad)}.", NUMERICAL_STOP)
     rng, size = np.random.default_rng(0), len(table)
     drawn = (np.bincount(rng.integers(0, size, size), minlength=size) @ table for _ in range(resamples))

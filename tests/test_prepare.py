@@ -512,7 +512,8 @@ def test_a_record_derived_from_one_of_another_split_is_refused(tmp_path):
         def load(self):
             rows = {"train": [("a", "t1")], "validation": [("b", "")], "test": [("t1", "")]}
             return {
-                split: [{"id": i, "parent": p, "input": i, "target": i} for i, p in given] for split, given in rows.items()
+                split: [{"id": i, "parent": p, "input": i, "target": i} for i, p in given]
+                for split, given in rows.items()
             }
 
     with pytest.raises(LamcoreError, match=r"Record 'a' of train is derived from 't1' of test"):

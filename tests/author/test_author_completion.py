@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -110,11 +111,21 @@ def test_click_s_own_numbering_of_words_works_too(run_lam, tmp_path):
 def test_an_answer_imports_neither_hydra_nor_torch(tmp_path):
     code = (
         "import sys\nfrom lamcore.cli import main\nsys.argv = ['lam', 'completion', 'bash']\n"
-        "try:\n    main()\nexcept SystemExit:\n    print(sorted({'hydra', 'omegaconf', 'torch', 'rich'} & {*sys.modules}))"
+        "try:\n    main()\nexcept SystemExit:\n"
+        "    print(sorted({'hydra', 'omegaconf', 'torch', 'rich'} & {*sys.modules}))"
     )
-    asked = {"_LAM_COMPLETE": "bash_complete", "COMP_WORDS": f"lam train {HOME} trainer.schedule=cos", "COMP_CWORD": "-1"}
+    asked = {
+        "_LAM_COMPLETE": "bash_complete",
+        "COMP_WORDS": f"lam train {HOME} trainer.schedule=cos",
+        "COMP_CWORD": "-1",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **asked}, cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code],
+        env={**os.environ, **asked},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stdout == "plain,trainer.schedule=cosine\n[]\n", done.stderr
 
@@ -126,44 +137,71 @@ def test_the_script_says_how_to_install_it(lam, shell):
     assert f"\n# lam completion {shell} > ~/" in ended.out
 
 
-START = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"], "fish": ["--no-config", "-i"]}
-TYPED = [
-    ("lam train sou", "lam train source="),
-    ("lam train source=para", "lam train source=parallel_text "),
-    ('lam train "metrics=[bleu,exact', 'lam train "metrics=[bleu,exact_match'),
-    ("lam train trainer.schedule=cos", "lam train trainer.schedule=cosine "),
-    ("lam comp", "lam completion "),
-    ("lam train source=tsv +source.train=pai", "lam train source=tsv +source.train=pairs.tsv "),
-]
+TYPED = {
+    "lam train sou": "lam train source=|",
+    "lam train source=para": "lam train source=parallel_text |",
+    "lam train metrics=\\[bleu,exact": "lam train metrics=[bleu,exact_match|",
+    "lam train trainer.schedule=cos": "lam train trainer.schedule=cosine |",
+    "lam comp": "lam completion |",
+    "lam train source=tsv +source.train=pai": "lam train source=tsv +source.train=pairs.tsv |",
+}
+"""What is typed before Tab -> what stands there then, up to the cursor."""
 
 
-def in_terminal(shell: str, script: Path, folder: Path, lines: list[str]) -> list[str]:
-    """Type lines in a shell, Tab after each, and return what they have become."""
+@pytest.fixture
+def here(tmp_path):
+    """Give a folder that holds a file, and the variables of a shell that finds `lam`."""
+    (tmp_path / "pairs.tsv").touch()
+    (tmp_path / "lam").write_text(f"#!{sys.executable}\nfrom lamcore.cli import main\nmain()\n")
+    (tmp_path / "lam").chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COMP", "PROMPT"))}
+    return tmp_path, {**kept, "PATH": f"{tmp_path}{os.pathsep}{kept['PATH']}", "TERM": "dumb", "HOME": str(tmp_path)}
+
+
+@pytest.mark.parametrize("shell", ["bash --norc --noprofile -i", "zsh -f -i"], ids=lambda shell: shell.split()[0])
+def test_the_tab_key_of_a_real_shell_completes(shell, here):
+    name, *words = shell.split()
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed")
+    folder, env = here
+    with terminal([name, *words], folder, env) as say:
+        say(f". {SCRIPTS / f'lam.{name}'}\nprintf 'RE''ADY'\n", "READY")
+        for typed, wanted in TYPED.items():  # Ctrl-A: to where the line begins, so that its words are printed, not run
+            heard = say(f"{typed}\tX\x01printf '<%s>' \nprintf 'DO''NE'\n", "DONE")
+            assert "".join(f"<{word}>" for word in wanted.replace("|", "X").split(" ")) in heard, heard
+
+
+@contextlib.contextmanager
+def terminal(command, folder, env):
+    """Give say(keys, until): type keys in a shell and return what it shows, until it shows that."""
     import pty
 
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "LAMCORE_PLUGINS"))}
-    env |= {"PATH": f"{folder}{os.pathsep}{env['PATH']}", "TERM": "dumb", "HOME": str(folder), "PS1": "> "}
-    child, terminal = pty.fork()
+    child, end = pty.fork()
     if child == 0:
         os.chdir(folder)
-        os.execvpe(shell, [shell, *START[shell]], env)
+        os.execvpe(command[0], command, env)
 
-    def say(text: str, until: str) -> str:
-        os.write(terminal, text.encode())
-        heard, end = "", time.monotonic() + HANG
+    def say(keys: str, until: str) -> str:
+        os.write(end, keys.encode())
+        heard, deadline = "", time.monotonic() + HANG
         while until not in heard:
-            assert time.monotonic() < end, f"{shell} says no more than {heard!r}"
-            if select.select([terminal], [], [], 0.5)[0]:
-                heard += os.read(terminal, 4096).decode("utf-8", "replace")
+            assert time.monotonic() < deadline, f"{command[0]} shows no more than {heard!r}"
+            if select.select([end], [], [], 1)[0]:
+                heard += os.read(end, 4096).decode("utf-8", "replace")
         return heard
 
     try:
-        say(f". {script}\necho REA''DY\n", "READY")
-        back, found = "\x01", []  # Ctrl-A: to the line's begin; what stands there is then printed by echo
-        for line in lines:
-            shown = say(f"{line}\t|\x05{'\"' * (line.count('\"') % 2)}{back}printf '<%s>' \nprintf '%s\\n' DO''NE\n", "DONE")
-            found.append(shown)
+        yield say
     finally:
-        os.close(terminal)
+        os.close(end)
         os.waitpid(child, 0)
-    return found
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+def test_fish_completes(here):
+    folder, env = here
+    asked = "; ".join(f"complete -C '{typed}'; echo END" for typed in TYPED)
+    command = ["fish", "--no-config", "-c", f". {SCRIPTS / 'lam.fish'}; {asked}"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=HANG)
+    found = [part.strip().partition("\t")[0] for part in done.stdout.split("END\n")[:-1]]
+    assert found == [wanted.rstrip("| ").split(" ")[-1] for wanted in TYPED.values()], done.stderr

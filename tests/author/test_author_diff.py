@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 
 import pytest
@@ -113,4 +114,13 @@ def test_a_difference_in_one_record_of_four_proves_nothing():
     b = [{"target": "0"}, {"target": "1"}, {"target": "2"}, {"target": "no"}]
     found = paired("right", Right(), [a, b], records)["right"]
     assert found["difference"] == 0.25
-    assert found["p"] == pytest.approx((3 / 4) ** 4, abs=0.05)  # resamples without the third record
+    assert found["p"] == pytest.approx(2 * (3 / 4) ** 4, abs=0.1)  # resamples without the third record, two-sided
+
+
+def test_of_differences_that_are_chance_alone_about_one_in_twenty_is_called_real():
+    chance, records = random.Random(1), [{"target": "yes"}] * 100
+    systems = [[{"target": chance.choice(["yes", "no"])} for _ in records] for _ in range(400)]
+    pairs = zip(systems[::2], systems[1::2], strict=True)
+    called = sum(paired("right", Right(), pair, records)["right"]["p"] < 0.05 for pair in pairs)
+    print(f"lam diff: {called} of 200 differences by chance alone have p < 0.05 (10 expected)")
+    assert 2 <= called <= 20

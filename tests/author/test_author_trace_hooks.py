@@ -42,8 +42,8 @@ def test_every_hook_call_is_told_with_plugin_arguments_and_seconds(toy, make_plu
     assert ("on_start", "", "lamcore-hooks:hooks") in calls
     assert ("register_sources", "register=function", "lamcore-toy:toy") in calls
     logged = [arguments for hook, arguments, plugin in calls if (hook, plugin) == ("on_log", "lamcore-hooks:hooks")]
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [int(re.match(r"run=Run, step=(\d+), values=\{", one)[1]) for one in logged] == [one["step"] for one in lines]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [int(re.match(r"run=Run, step=(\d+), values=\{", one)[1]) for one in logged] == steps
     assert any(plugin == "lamcore-toy:toy" and hook == "on_save" for hook, _, plugin in calls)
 
 

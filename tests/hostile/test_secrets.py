@@ -79,6 +79,10 @@ def told(lam, toy, make_plugin, echo, tmp_path, monkeypatch):
         "config --why": (["config", "--why", *words], 0),
         "plugins --json": (["plugins", "--json"], 0),
         "an unknown setting": (["train", *words, "source.tokn=${oc.env:CANARY_TOKEN}"], 2),
+        "a wrong type": (["train", *words, "source.train=${oc.env:CANARY_TOKEN}"], 2),
+        "a wrong choice": (["train", *words, "tokenizer.kind=${oc.env:CANARY_TOKEN}"], 2),
+        "a component there is not": (["train", *words, "source.name=${oc.env:CANARY_TOKEN}"], 2),
+        "a name for the model": (["train", *words, "name=${oc.env:CANARY_TOKEN}", "hydra.run.dir=named"], 2),
         "a bug": (["train", *words, "source.fails=true", "hydra.run.dir=bug"], 70),
     }
     found = {}

@@ -69,6 +69,4 @@ def test_it_learns_to_look_up(tmp_path, seed):
     assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "run" / "scores.json").read_text(encoding="utf-8"))
     right = scores["test"]["exact_match"]["value"] / 100
-    assert right >= THRESHOLD, (
-        f"seed {seed}: {right:.1%} of the held-out lines are right, not {THRESHOLD:.0%}"
-    )
+    assert right >= THRESHOLD, f"seed {seed}: {right:.1%} of the held-out lines are right, not {THRESHOLD:.0%}"

@@ -181,8 +181,8 @@ def paired(
     """Score two systems, with a paired bootstrap over records (Koehn 2004, "Statistical significance tests for machine
     translation evaluation"): both are scored on the same draws.
 
-    `difference` is the second less the first, `low` to `high` its 95 % interval; `p` is the share of draws in which the
-    better one is not better (1 where neither is)."""
+    `difference` is the second less the first, `low` to `high` its 95 % interval; `p`, two-sided, is twice the share of
+    draws in which the better one is not better, so that it is below 0.05 where the interval leaves out 0."""
     import numpy as np
 
     from lamcore.scores import resampled
@@ -192,7 +192,8 @@ def paired(
     for name in a:
         difference, *draws = (np.array(b[name]) - np.array(a[name])).tolist()
         low, high = np.percentile(draws, (2.5, 97.5)).tolist()
-        p = float(np.mean(np.array(draws) * (1 if difference > 0 else -1) <= 0))
+        not_better = int(np.sum(np.array(draws) * (1 if difference > 0 else -1) <= 0))
+        p = min(1.0, 2 * (not_better + 1) / (len(draws) + 1))
         bounds = {"difference": difference, "low": low, "high": high, "p": p}
         found[name] = {"a": a[name][0], "b": b[name][0], **bounds}
     return found

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lamcore.plugins import Registry
 
 TEMPLATES = Path(__file__).parent / "templates"
-"""`package` holds what all plugins have, the others what is of one kind; the folder `module` takes the module's name."""
+"""`package` holds what all plugins have, the others what one kind has; the folder `module` takes the module's name."""
 SUMMARIES = {
     "source": "Commands for a house, and what is to be done",
     "preprocessor": "Single spaces in place of other white space",

@@ -5,6 +5,7 @@ Imports no Hydra and no torch, so that an answer comes at once."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +48,7 @@ def complete(registry: Registry, before: Sequence[str], word: str) -> list[str] 
 def _user_folders(before: Sequence[str]) -> list[Path]:
     """Return the config folders of the user: `conf` of the working folder, and those named by --config-dir."""
     named = [word.partition("=")[2] for word in before if word.startswith("--config-dir=")]
-    named += [after for flag, after in zip(before, before[1:], strict=False) if flag in ("--config-dir", "-cd")]
+    named += [after for flag, after in itertools.pairwise(before) if flag in ("--config-dir", "-cd")]
     return [Path(name) for name in (*named, "conf")]
 
 

@@ -135,5 +135,5 @@ def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
 
 def _other_random_state() -> dict[str, Any]:
     """Return the state of Python's and numpy's own chance, which a model may draw from (as layer drop does)."""
-    name, numbers, *rest = np.random.get_state()
+    name, numbers, *rest = tuple[Any, ...](np.random.get_state())
     return {"python": random.getstate(), "numpy": [name, numbers.tolist(), *rest]}
