@@ -335,15 +335,16 @@ def _interrupts() -> Iterator[list[int]]:
     """Give a list that every SIGINT is noted in: a KeyboardInterrupt without one is a plugin's own, not the user's."""
     sent: list[int] = []
     handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+    if handler is None or threading.current_thread() is not threading.main_thread():
         yield sent
         return
 
     def note(number: int, frame: Any) -> None:
         sent.append(number)
-        handler(number, frame)
+        handler(number, frame)  # type: ignore[operator]
 
-    signal.signal(signal.SIGINT, note)
+    if callable(handler):
+        signal.signal(signal.SIGINT, note)
     try:
         yield sent
     finally:

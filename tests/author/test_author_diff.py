@@ -117,6 +117,7 @@ def test_a_difference_in_one_record_of_four_proves_nothing():
     assert found["p"] == pytest.approx(2 * (3 / 4) ** 4, abs=0.1)  # resamples without the third record, two-sided
 
 
+@pytest.mark.full
 def test_of_differences_that_are_chance_alone_about_one_in_twenty_is_called_real():
     chance, records = random.Random(1), [{"target": "yes"}] * 100
     systems = [[{"target": chance.choice(["yes", "no"])} for _ in records] for _ in range(400)]
