@@ -112,7 +112,9 @@ class Architecture(ABC):
 
     @abstractmethod
     def build(self, tokenizer: Mapping[str, Tokenizer], labels: Labels) -> Model:
-        """Return a new model; `tokenizer` holds one tokenizer a text column (the same one where it is joint)."""
+        """Return a new model; `tokenizer` holds one tokenizer a text column (the same one where it is joint).
+
+        It must also build under torch.device("meta"): read no numbers out of tensors."""
 
 
 class Trainer(ABC):
@@ -201,7 +203,7 @@ class TokenizerPlan:
     max_records: int = 1_000_000
     """Most train records to learn from, taken evenly over the split."""
     file: str | None = None
-    """A tokenizer.json to use instead of learning one (any tokenizers model, unigram and wordpiece too)."""
+    """A tokenizer.json to use instead of learning one (unigram and wordpiece too; no regexes, no precompiled maps)."""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import math
@@ -182,8 +183,8 @@ class Run:
 
     def _rewind(self, lines: int) -> None:
         """Cut off what was logged after a checkpoint."""
-        with contextlib.suppress(FileNotFoundError):
-            os.truncate(self._log, len(b"".join(self._log.read_bytes().splitlines(keepends=True)[:lines])))
+        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as file:
+            os.truncate(self._log, sum(len(one) for one in itertools.islice(file, lines)))
 
     def _commit_weights(self, name: str) -> None:
         _check_finite(self.model)

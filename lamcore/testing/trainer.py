@@ -54,7 +54,7 @@ class TrainerContract(ComponentContract):
 
         trainer: Any = self.component
         tokens = min(trainer.batch_tokens, BATCH_TOKENS)
-        return fitted(folder, dataclasses.replace(trainer, batch_tokens=tokens, **settings), watch or Watch())
+        return fitted(folder, dataclasses.replace(trainer, **self._has(batch_tokens=tokens), **settings), watch or Watch())
 
     def _needs(self, setting: str) -> None:
         if setting not in {field.name for field in dataclasses.fields(self.component)}:  # type: ignore[arg-type]

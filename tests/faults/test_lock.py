@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -19,41 +20,54 @@ SOON = 2.0
 """Most seconds until a start is refused."""
 
 
-def contend(folder, gate, end):
-    """Wait for the gate; then hold the folder until told to end, or be refused; say which, and how long it took."""
-    print("ready", flush=True)
-    gate.read(1)
+class Pipe:
+    """Bytes from one process to another."""
+
+    def __init__(self):
+        self.read_end, self.write_end = os.pipe()
+
+    def send(self, content):
+        os.write(self.write_end, content)
+
+    def take(self):
+        """Wait for one byte."""
+        assert select.select([self.read_end], [], [], DEADLINE)[0], "nothing came"
+        return os.read(self.read_end, 1)
+
+    def close(self):
+        os.close(self.read_end)
+        os.close(self.write_end)
+
+
+def contend(folder, go, told, end):
+    """Say that it is ready, wait for the start; hold the folder until told to end, or be refused; say how long."""
+    told.send(b"r")
+    go.take()
     began = time.monotonic()
     try:
         with locked(folder):
-            print("holds", flush=True)
-            end.read(1)
+            told.send(b"h")
+            end.take()
     finally:
         print("seconds", time.monotonic() - began, flush=True)
 
 
 def race(folder, home, number):
     """Let two processes start at once; return the pid that held the folder, and the refused one's words."""
-    gate, end = os.pipe(), os.pipe()
-    files = [os.fdopen(pipe[0], "rb", buffering=0) for pipe in (gate, end)]
-    pair = [Child(lambda: contend(folder, *files), home / f"race-{number}-{place}.said") for place in (0, 1)]
-    wait_until(lambda: all("ready" in child.said for child in pair))
-    os.write(gate[1], b"gg")  # one byte each: both go
-    wait_until(lambda: sum(child.ends(0) for child in pair) == 1)
-    loser, winner = sorted(pair, key=lambda child: "holds" in child.said)
-    assert "holds" in winner.said and "holds" not in loser.said
-    os.write(end[1], b"e")
-    assert (loser.wait(), winner.wait()) == (RUN_IN_USE, 0)
-    for file in (*files, *(os.fdopen(pipe[1], "wb") for pipe in (gate, end))):
-        file.close()
-    return winner.pid, loser.said
-
-
-def wait_until(true):
+    pipes = go, told, end = Pipe(), Pipe(), Pipe()
+    pair = [Child(lambda: contend(folder, *pipes), home / f"race-{number}-{place}.said") for place in (0, 1)]
+    assert told.take() + told.take() == b"rr"
+    go.send(b"gg")
+    assert told.take() == b"h"
     began = time.monotonic()
-    while not true():
+    while not any(child.ends(0.01) for child in pair):
         assert time.monotonic() - began < DEADLINE
-        os.sched_yield()
+    loser, winner = sorted(pair, key=lambda child: not child.ends(0))
+    end.send(b"e")
+    assert (loser.wait(), winner.wait()) == (RUN_IN_USE, 0), loser.said + winner.said
+    for pipe in pipes:
+        pipe.close()
+    return winner.pid, loser.said
 
 
 def check_races(home, number):
@@ -81,15 +95,14 @@ def test_of_a_hundred_pairs_of_starts_one_each_holds_the_folder(tmp_path):
 
 def kill_holder(folder, home):
     """Have a process hold a folder and kill it."""
-    gate, end = os.pipe(), os.pipe()
-    os.write(gate[1], b"g")
-    files = [os.fdopen(pipe[0], "rb", buffering=0) for pipe in (gate, end)]
-    child = Child(lambda: contend(folder, *files), home / "killed.said")
-    wait_until(lambda: "holds" in child.said)
+    pipes = go, told, end = Pipe(), Pipe(), Pipe()
+    go.send(b"g")
+    child = Child(lambda: contend(folder, *pipes), home / "killed.said")
+    assert told.take() + told.take() == b"rh"
     child.kill()
     assert child.wait() == -signal.SIGKILL
-    for file in (*files, *(os.fdopen(pipe[1], "wb") for pipe in (gate, end))):
-        file.close()
+    for pipe in pipes:
+        pipe.close()
 
 
 def test_a_killed_holder_blocks_no_one(tmp_path):

@@ -367,7 +367,7 @@ def manifests() -> dict[str, Harm]:
         "files that are a list": '{"files": ["config.json"]}',
         "brackets": "[" * 100_000,
     }
-    made: dict[str, Harm] = {name: manifest(lambda _, text=text: text) for name, text in texts.items()}
+    made: dict[str, Harm] = {name: manifest(lambda _, text=text: text) for name, text in texts.items()}  # type: ignore[misc]
     names = [
         "../good/config.json",
         "/etc/passwd",
@@ -392,8 +392,8 @@ def manifests() -> dict[str, Harm]:
     ]
     made |= {f"the name {name!r:.40}": _named(name) for name in names}
     for name in ("config.json", "labels.json", "tokenizer.json", "model.safetensors"):
-        made[f"no {name}"] = manifest(lambda found, name=name: found["files"].pop(name) and None)
-        made[f"{name} is not there"] = lambda folder, name=name: (folder / name).unlink()
+        made[f"no {name}"] = manifest(lambda found, name=name: found["files"].pop(name) and None)  # type: ignore[misc]
+        made[f"{name} is not there"] = lambda folder, name=name: (folder / name).unlink()  # type: ignore[misc]
     entries: dict[str, Any] = {
         "null": None,
         "text": "x",
@@ -404,7 +404,7 @@ def manifests() -> dict[str, Harm]:
         "endless bytes": {"bytes": 2**70, "sha256": ""},
     }
     made |= {
-        f"an entry that is {name}": manifest(lambda found, e=e: found["files"].update({"config.json": e}))
+        f"an entry that is {name}": manifest(lambda found, e=e: found["files"].update({"config.json": e}))  # type: ignore[misc]
         for name, e in entries.items()
     }
     made["capital letters"] = manifest(
@@ -479,7 +479,7 @@ def special() -> dict[str, Harm]:
         folder / "model.safetensors", 2**40
     )
     for name in ("manifest.json", "config.json", "tokenizer.json", "README.md"):
-        made[f"{name} of 1 TB"] = lambda folder, name=name: os.truncate(folder / name, 2**40)
+        made[f"{name} of 1 TB"] = lambda folder, name=name: os.truncate(folder / name, 2**40)  # type: ignore[misc]
     made["names of control characters"] = _odd_names
     return {f"special: {name}": harm for name, harm in made.items()}
 

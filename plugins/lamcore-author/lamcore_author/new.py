@@ -105,7 +105,8 @@ def refuse_taken(registry: Registry, called: dict[str, str], kind: str, folder: 
         raise LamcoreError(f"{called['distribution']} is installed already: choose another name, or uninstall it.")
     if offer := registry.components[kind].get(called["name"]):
         raise LamcoreError(f"{offer.distribution} offers the {kind} {called['name']!r} already: choose another name.")
-    if any(re.search(rf"\b{called['Class']}\b", text) for text in templates(kind).values()):
+    code = [text for path, text in templates(kind).items() if path.endswith(".py")]
+    if any(re.search(rf"\b{called['Class']}\b", text) for text in code):
         raise LamcoreError(f"{called['Class']!r} is a word of lamcore's: choose another name.")
 
 
