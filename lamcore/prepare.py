@@ -143,12 +143,12 @@ def _write_splits(source: Source, folder: Path) -> dict[str, Any]:
 
 def _check_parents(splits: Splits) -> None:
     """Refuse a record that was derived from one of another split."""
-    place = {name: split for split, rows in splits.items() for name in rows["id"][:]}
-    for split, rows in splits.items():
-        parents = rows["parent"][:] if "parent" in rows.column_names else ()
-        for name, parent in zip(rows["id"][:], parents, strict=False):
-            if parent and place.get(parent, split) != split:
-                raise LamcoreError(f"Record {name!r} of {split} is derived from {parent!r} of {place[parent]}: drop it.")
+    with_parents = {split: rows for split, rows in splits.items() if "parent" in rows.column_names}
+    place = {name: split for split, rows in splits.items() for name in rows["id"][:]} if with_parents else {}
+    for split, rows in with_parents.items():
+        for name, parent in zip(rows["id"][:], rows["parent"][:], strict=True):
+            if parent and (other := place.get(parent, split)) != split:
+                raise LamcoreError(f"Record {name!r} of {split} is derived from {parent!r} of {other}: drop it.")
 
 
 def _overlap(folder: Path, splits: list[str]) -> dict[str, list[int]]:

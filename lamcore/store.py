@@ -218,6 +218,9 @@ def _who(holder: Path) -> str:
     for _ in range(20):
         with contextlib.suppress(OSError, ValueError):
             who = json.loads(holder.read_text(encoding="utf-8"))
+            if os.name == "posix" and who["host"] == socket.gethostname():
+                with contextlib.suppress(PermissionError):  # another user's
+                    os.kill(who["pid"], 0)  # a killed holder's name stands until the next one writes its own
             return f" by process {who['pid']} on {who['host']}"
         time.sleep(0.01)  # the holder writes its name right after it took the lock
     return ""

@@ -53,8 +53,8 @@ class TrainerContract(ComponentContract):
         from lamcore.testing.models import Watch, fitted
 
         trainer: Any = self.component
-        tokens = min(trainer.batch_tokens, BATCH_TOKENS)
-        return fitted(folder, dataclasses.replace(trainer, **self._has(batch_tokens=tokens), **settings), watch or Watch())
+        small = self._has(batch_tokens=min(trainer.batch_tokens, BATCH_TOKENS))
+        return fitted(folder, dataclasses.replace(trainer, **small, **settings), watch or Watch())
 
     def _needs(self, setting: str) -> None:
         if setting not in {field.name for field in dataclasses.fields(self.component)}:  # type: ignore[arg-type]

@@ -80,7 +80,9 @@ def check_races(home, number):
         assert words in said, said
         slowest = max(slowest, float(re.findall(r"seconds (\S+)", said)[0]))
     assert slowest < SOON
-    print(f"A9: in {number} of {number} races one start held the folder, the other ended with 4 and named pid and host;")
+    print(
+        f"A9: in {number} of {number} races one start held the folder, the other ended with 4 and named pid and host;"
+    )
     print(f"   the slowest refusal took {slowest:.3f} s")
 
 
@@ -115,9 +117,7 @@ def test_a_killed_holder_blocks_no_one(tmp_path):
     print("A9: 20 of 20 folders of killed holders were free at once")
 
 
-def test_a_second_lam_ends_with_four_while_the_first_trains(
-    tmp_path, site, write_plugin, process, run_lam, toy_run
-):
+def test_a_second_lam_ends_with_four_while_the_first_trains(tmp_path, site, write_plugin, process, run_lam, toy_run):
     """The first waits at its start; the second is refused, also as `resume`; killed, the first blocks no one."""
     code = "import signal, sys\nfrom lamcore import hookimpl\n\n@hookimpl\ndef on_start(run):\n"
     code += "    print('waits', file=sys.stderr, flush=True)\n    signal.pause()\n"

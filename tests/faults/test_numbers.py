@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from harness import EVERY, STEPS, Child, LettersModel, Overlap, as_lam, config, finish, go, log_lines
-from lamcore_trainers import Supervised
 from safetensors.torch import load_file
 
 from lamcore import commands
 from lamcore.data import Data
 from lamcore.errors import BAD_INPUT, NO_ROOM, NUMERICAL_STOP
+from lamcore_trainers import Supervised
 
 SEED = 11
 VALUES = [math.nan, math.inf, -math.inf]
@@ -161,8 +161,12 @@ def check_planted(bench, steps):
         if place != "metric":
             finish(folder, bench.values)
             bench.same(folder)
-    print(f"A11: {len(cases)} of {len(cases)} planted numbers ({len(PLACES)} places x {len(steps)} steps) ended with 3 in")
-    print(f"   the same step and named it and the records; no nan or inf in {tensors} files of tensors, {texts} JSON texts;")
+    print(
+        f"A11: {len(cases)} of {len(cases)} planted numbers ({len(PLACES)} places x {len(steps)} steps) ended with 3 in"
+    )
+    print(
+        f"   the same step and named it and the records; no nan or inf in {tensors} files of tensors, {texts} JSON texts;"
+    )
     print(f"   without the planted number the runs went on to the bitwise same end (seed {SEED})")
 
 
@@ -245,7 +249,9 @@ def test_memory_that_is_short_ends_with_six_and_leaves_the_last_checkpoint(bench
         committed(folder)
         finish(folder, bench.values)
         bench.same(folder)
-    print(f"A12: {len(HUNGRY)} of {len(HUNGRY)} failed allocations in forward, backward, validation and save ended with 6,")
+    print(
+        f"A12: {len(HUNGRY)} of {len(HUNGRY)} failed allocations in forward, backward, validation and save ended with 6,"
+    )
     print("   named a smaller batch, and went on to the bitwise same end")
 
 
