@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 SITE = "[lamcore]\n"
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 PROCESS = [sys.executable, "-c", "from lamcore.cli import main; main()"]
 
 TOY = '''
@@ -297,11 +299,14 @@ def lam(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, "argv", ["lam", *words])
         monkeypatch.setenv("LAMCORE_QUIET", "1")
         level = logging.getLogger("lamcore").level
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}  # main changes them for its process
         try:
             with pytest.raises(SystemExit) as ended:
                 cli.main()
         finally:
             logging.getLogger("lamcore").setLevel(level)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         shown = capsys.readouterr()
         return Ended(int(ended.value.code or 0), shown.out, shown.err)
 

@@ -343,7 +343,7 @@ def test_the_end_of_a_run_is_told_with_its_error(fit, monkeypatch):
     monkeypatch.setattr(Registry, "notify", lambda self, hook, **words: told.append((hook, words.get("error"))))
     with pytest.raises(LamcoreError, match="no"):
         fit(lambda run, model, data: (_ for _ in ()).throw(LamcoreError("no")))
-    assert [hook for hook, _ in told] == ["on_start", "on_data", "on_model", "on_finish"]
+    assert [hook for hook, _ in told] == ["on_start", "on_data", "on_model", "on_rehearse", "on_finish"]
     assert str(told[-1][1]) == "no"
 
 

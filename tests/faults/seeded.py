@@ -122,7 +122,7 @@ FAULTS = [
     ),
     Fault(
         "augmentation from the global generator",
-        [(DATA, 'random.Random(f"{self._recipe.seed}/{key}/{label}")', "random")],
+        [(DATA, "random.Random(seed)", "random")],
         ["tests/faults/test_kill.py"],
     ),
     Fault(
