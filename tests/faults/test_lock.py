@@ -97,7 +97,7 @@ def test_of_a_hundred_pairs_of_starts_one_each_holds_the_folder(tmp_path):
 
 def kill_holder(folder, home):
     """Have a process hold a folder and kill it."""
-    pipes = go, told, end = Pipe(), Pipe(), Pipe()
+    pipes = go, told, _ = Pipe(), Pipe(), Pipe()
     go.send(b"g")
     child = Child(lambda: contend(folder, *pipes), home / "killed.said")
     assert told.take() + told.take() == b"rh"

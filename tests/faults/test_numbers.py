@@ -164,9 +164,7 @@ def check_planted(bench, steps):
     print(
         f"A11: {len(cases)} of {len(cases)} planted numbers ({len(PLACES)} places x {len(steps)} steps) ended with 3 in"
     )
-    print(
-        f"   the same step and named it and the records; no nan or inf in {tensors} files of tensors, {texts} JSON texts;"
-    )
+    print(f"   the same step and named it and its records; no nan in {tensors} files of tensors, {texts} JSON texts;")
     print(f"   without the planted number the runs went on to the bitwise same end (seed {SEED})")
 
 
@@ -250,7 +248,7 @@ def test_memory_that_is_short_ends_with_six_and_leaves_the_last_checkpoint(bench
         finish(folder, bench.values)
         bench.same(folder)
     print(
-        f"A12: {len(HUNGRY)} of {len(HUNGRY)} failed allocations in forward, backward, validation and save ended with 6,"
+        f"A12: {len(HUNGRY)} of {len(HUNGRY)} failed allocations in forward, backward, validation and save ended with 6"
     )
     print("   named a smaller batch, and went on to the bitwise same end")
 

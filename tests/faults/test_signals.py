@@ -66,7 +66,7 @@ def interrupt(bench, folder, rng, twice):
 
 
 def end_alike(bench, folder):
-    """Go on with a run and compare its end, but for a checkpoint before the last one: that lies where it was stopped."""
+    """Go on with a run and compare its end, but for a checkpoint before the last one: it lies where it stopped."""
     finish(folder, bench.values)
     last = f"checkpoints/step-{STEPS:08d}"
     wrong = [name for name in differences(folder, bench.state) if not name.startswith("checkpoints/step-")]
