@@ -140,7 +140,8 @@ def _check_files(folders: Sequence[Path]) -> None:
                 aliases += isinstance(event, yaml.AliasEvent)
                 if max(depth, aliases) > DEEPEST:
                     what = "is nested" if depth > DEEPEST else "has aliases"
-                    raise LamcoreError(f"{file}:{event.start_mark.line + 1} {what} more than {DEEPEST} times.")
+                    line = event.start_mark.line + 1 if event.start_mark else 1
+                    raise LamcoreError(f"{file}:{line} {what} more than {DEEPEST} times.")
 
 
 def _check_requirements_of(folders: Sequence[Path], overrides: Sequence[Override]) -> None:
