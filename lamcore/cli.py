@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lamcore.errors import BAD_INPUT, BUG, INTERRUPTED, NO_ROOM, LamcoreError, safe
+from lamcore.errors import BAD_INPUT, BUG, ENDING, INTERRUPTED, NO_ROOM, LamcoreError, safe
 
 if TYPE_CHECKING:
     from lamcore.plugins import Registry
@@ -260,7 +260,7 @@ def main() -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_make_safe)
     logging.getLogger("lamcore").setLevel(logging.INFO)
-    _on_signals(lambda *_: signal.raise_signal(signal.SIGINT))
+    _on_signals(signal.default_int_handler)
     try:
         with lam.make_context("lam", _take_options(sys.argv[1:]) or ["--help"]) as context:
             lam.invoke(context)
@@ -269,7 +269,7 @@ def main() -> None:
     except BrokenPipeError:  # whoever read us has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Exception, KeyboardInterrupt) as error:
-        _on_signals(signal.SIG_DFL, "SIGINT")  # a second one ends at once and shows nothing
+        _on_signals(signal.SIG_DFL, 0)  # a second one ends at once and shows nothing
         if options.debug:
             raise
         message, code = _line(error)
@@ -285,11 +285,11 @@ def _make_safe(record: logging.LogRecord) -> bool:
     return True
 
 
-def _on_signals(handler: Any, *more: str) -> None:
-    """Handle the signals that ask for an end, beside SIGINT; only the main thread can."""
-    for name in ("SIGTERM", "SIGUSR1", *more):
-        with contextlib.suppress(ValueError, AttributeError):  # Windows has no SIGUSR1
-            signal.signal(getattr(signal, name), handler)
+def _on_signals(handler: Any, first: int = 1) -> None:
+    """Handle the signals that ask for an end, usually beside SIGINT; only the main thread can."""
+    for number in ENDING[first:]:
+        with contextlib.suppress(ValueError):
+            signal.signal(number, handler)
 
 
 def _line(error: BaseException) -> tuple[str, int]:

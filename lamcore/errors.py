@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 from typing import Any
 
 CHECK_FAILED, BAD_INPUT, NUMERICAL_STOP, RUN_IN_USE, DAMAGED, NO_ROOM, BUG, INTERRUPTED = 1, 2, 3, 4, 5, 6, 70, 75
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Signals that ask a process to end, which it does with INTERRUPTED."""
 HIDDEN = {*range(0x20), 0x7F, *range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x61C}
 ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in HIDDEN}
 

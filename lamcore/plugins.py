@@ -28,7 +28,7 @@ from typing import Any
 import pluggy
 
 from lamcore import hookspecs
-from lamcore.errors import LamcoreError, safe, unknown
+from lamcore.errors import ENDING, LamcoreError, safe, unknown
 from lamcore.kinds import KINDS, PLURALS
 from lamcore.make import defaults
 
@@ -332,23 +332,22 @@ def _refuse(reason: str) -> None:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Give a list that every SIGINT is noted in: a KeyboardInterrupt without one is a plugin's own, not the user's."""
+    """Give a list that every such signal is noted in: a KeyboardInterrupt without one is a plugin's own."""
     sent: list[int] = []
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is None or threading.current_thread() is not threading.main_thread():
-        yield sent
-        return
+    main = threading.current_thread() is threading.main_thread()
+    handlers: dict[int, Any] = {one: old for one in ENDING if main and callable(old := signal.getsignal(one))}
 
     def note(number: int, frame: Any) -> None:
         sent.append(number)
-        handler(number, frame)  # type: ignore[operator]
+        handlers[number](number, frame)
 
-    if callable(handler):
-        signal.signal(signal.SIGINT, note)
+    for number in handlers:
+        signal.signal(number, note)
     try:
         yield sent
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _guarded(registry: Registry, plugin: Plugin, load: Callable[[], Any], sent: list[int]) -> None:

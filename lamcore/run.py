@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 from lamcore.data import Data
-from lamcore.errors import DAMAGED, NUMERICAL_STOP, LamcoreError, some, unknown
+from lamcore.errors import DAMAGED, ENDING, NUMERICAL_STOP, LamcoreError, some, unknown
 from lamcore.kinds import Answer, Recipe, records_of
 from lamcore.model import TrainedModel, evaluating, packed
 from lamcore.plugins import Registry
@@ -219,8 +219,7 @@ class Run:
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Within, SIGINT, SIGTERM and SIGUSR1 ask for a stop; a second one ends the process as usual."""
-        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-        before = {number: signal.getsignal(number) for number in numbers}
+        before = {one: old for one in ENDING if (old := signal.getsignal(one)) is not signal.SIG_IGN}
         if threading.current_thread() is not threading.main_thread():  # whoever runs us there stops us there
             before = {}
 

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's background: the processes of tests are to heed it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SITE = "[lamcore]\n"
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 PROCESS = [sys.executable, "-c", "from lamcore.cli import main; main()"]

@@ -227,11 +227,11 @@ def waiting_site(site, write_plugin):
     return site
 
 
-def interrupted_verb(words, where, number, cwd, site, process):
+def interrupted_verb(words, where, number, cwd, site, process, **started_with):
     """Start `lam`, wait until it is there, signal it; return exit code and what it said."""
     env = {**os.environ, "PYTHONPATH": str(site), "LAMCORE_TEST_WAIT": where, "LAMCORE_QUIET": "1"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*process, *words], cwd=cwd, env=env, **pipes) as started:
+    with subprocess.Popen([*process, *words], cwd=cwd, env=env, **pipes, **started_with) as started:
         try:
             said = b""
             if where == "input":  # it reads its standard input: it is there when it has taken what a pipe holds
@@ -265,6 +265,18 @@ def check_verbs(cases, tmp_path, waiting_site, process, toy_run, trained):
 def test_plugins_and_train_end_in_one_line(tmp_path, waiting_site, process, toy_run, trained):
     cases = [(*VERBS[0], signal.SIGTERM), (*VERBS[3], signal.SIGUSR1)]
     check_verbs(cases, tmp_path, waiting_site, process, toy_run, trained)
+
+
+@pytest.mark.parametrize(("words", "where"), [(VERBS[0][2], "import"), (VERBS[2][2], "start")])
+def test_a_job_in_a_shells_background_ends_too(tmp_path, waiting_site, process, toy_run, words, where):
+    """A shell without job control has its background jobs ignore SIGINT: SIGTERM still ends them, and SIGINT never."""
+    words = [one for word in words for one in (toy_run if word == "TOY" else [word])]
+
+    def in_background():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    ended = interrupted_verb(words, where, signal.SIGTERM, tmp_path, waiting_site, process, preexec_fn=in_background)
+    assert ended[0] == INTERRUPTED and ended[1].splitlines()[-1] == "lam: Interrupted.", ended
 
 
 @pytest.mark.full
