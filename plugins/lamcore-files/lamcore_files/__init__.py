@@ -79,7 +79,9 @@ class Jsonl(Source):
     tests: dict[str, str | list[str]] = field(default_factory=dict)
     """More held-out tests: name -> file or files."""
     columns: dict[str, str] = field(default_factory=dict)
-    """Our column -> the file's, such as {input: en}; columns not named are left out. Empty: all, as they are."""
+    """Our column -> the file's, such as {input: en}; columns not named are left out. Empty: all, as they are.
+
+    A list of texts for `target` is several right answers: it becomes `references`, and its first the target."""
     group: str | None = None
     """Column of the file whose rows stay together when the splits are cut; null: `group`, where there is one."""
     languages: list[str] = field(default_factory=list)
@@ -316,7 +318,7 @@ def _key(record: Record) -> str:
     if record.get("group") is not None:
         return f"group {record['group']}"
     if isinstance(record.get("input"), str):
-        return unicodedata.normalize("NFKC", record["input"]).casefold()
+        return " ".join(unicodedata.normalize("NFKC", record["input"]).casefold().split())
     return json.dumps(record, sort_keys=True, default=str)
 
 

@@ -452,11 +452,15 @@ def choose(rows: Iterable[Row], path: str, columns: dict[str, str], kinds: dict[
 
 def _renamed(path: str, number: int, row: dict[str, Any], columns: dict[str, str]) -> dict[str, Any]:
     try:
-        return {ours: row[theirs] for ours, theirs in columns.items()}
+        record = {ours: row[theirs] for ours, theirs in columns.items()}
     except KeyError as error:
         name = str(error.args[0])
         mend = f"{nearest(name, row)}there are: {listed(row)}"
         raise problem(path, number, 1, f"there is no column {name!r}", mend) from None
+    several = record.get("target")
+    if isinstance(several, list) and several and all(isinstance(one, str) for one in several):
+        record |= {"target": several[0], "references": several}
+    return record
 
 
 def _other_columns(path: str, number: int, row: dict[str, Any], kinds: dict[str, str]) -> LamcoreError:

@@ -13,6 +13,7 @@ import unicodedata
 
 import pytest
 
+from lamcore import LamcoreError
 from lamcore_files import Csv, Jsonl, ParallelText, Parquet, Tsv, readers
 
 AWKWARD = [
@@ -304,3 +305,20 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 def test_the_plugin_stays_light():
     code = "import lamcore_files, sys; print(sorted({'torch', 'datasets', 'pyarrow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_list_of_right_answers_becomes_references_and_its_first_the_target(tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"en": "Hi.", "de": "Hallo!"}\n')
+    (tmp_path / "test.jsonl").write_text('{"en": "Hi.", "de": ["Hallo!", "Tag!"]}\n')
+    files = {split: str(tmp_path / f"{split}.jsonl") for split in ("train", "test")}
+    splits = Jsonl(columns={"input": "en", "target": "de"}, **files).load()
+    assert list(splits["train"]) == [{"input": "Hi.", "target": "Hallo!"}]
+    assert list(splits["test"]) == [{"input": "Hi.", "target": "Hallo!", "references": ["Hallo!", "Tag!"]}]
+
+
+@pytest.mark.parametrize("several", ["[]", '["Tag", 3]'])
+def test_a_list_that_holds_no_texts_is_no_target(tmp_path, several):
+    (tmp_path / "train.jsonl").write_text(f'{{"en": "Hi.", "de": {several}}}\n')
+    splits = Jsonl(train=str(tmp_path / "train.jsonl"), columns={"input": "en", "target": "de"}, split=[1, 0, 0])
+    with pytest.raises(LamcoreError, match="target is a list"):
+        list(splits.load()["train"])
