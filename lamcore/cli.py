@@ -130,17 +130,32 @@ def resume(run: Path) -> None:
     commands.resume(registry(), run)
 
 
-@lam.command()
+class Evaluate(click.Command):
+    """The verb `evaluate`, with the options of plugins' evaluations."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the core's own parameters and those of every evaluation."""
+        ctx.obj = ctx.obj or registry(own_lamfile=False)
+        return [*(one for more in ctx.obj.evaluations.values() for one in more.params), *super().get_params(ctx)]
+
+
+@lam.command(cls=Evaluate)
 @RUN
 @DECODING
 @JSON
-def evaluate(run: Path, words: tuple[str, ...], as_json: bool) -> None:
+@click.pass_obj
+def evaluate(known: Registry, run: Path, words: tuple[str, ...], as_json: bool, **more: Any) -> None:
     """Score the held-out splits of RUN again; with --decoding settings nothing is written."""
     from lamcore import commands, console
 
+    offered = {one: {p.name: more[p.name] for p in one.params} for one in known.evaluations.values()}
+    wanted = {one: options for one, options in offered.items() if any(options.values())}
     with contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
-        scores = commands.evaluate(registry(own_lamfile=False), run, _settings(words)).scores
-    click.echo(console.as_json(scores)) if as_json else console.scores(scores)
+        again = (commands.reopen if wanted else commands.evaluate)(known, run, _settings(words))
+    for one, options in wanted.items():
+        one.callback(known, again, as_json, **options)
+    if not wanted:
+        click.echo(console.as_json(again.scores)) if as_json else console.scores(again.scores)
 
 
 def _settings(words: tuple[str, ...]) -> dict[str, Any]:

@@ -198,13 +198,19 @@ def _unseen(run: Run, split: str, answers: list[Answer]) -> dict[str, Scores]:
     return {f"{split} without {len(seen)} seen": scored(run.recipe.metrics, [answers[row] for row in kept], records)}
 
 
-def evaluate(registry: Registry, folder: Path, decoding: Mapping[str, Any]) -> Run:
-    """Score a finished run's held-out splits again; with decoding settings of its own nothing is written."""
+def reopen(registry: Registry, folder: Path, decoding: Mapping[str, Any]) -> Run:
+    """Return a finished run with its model and data, and with decoding settings of its own."""
     run = _open(registry, read_config(folder), folder)
     run.trained = load_model(folder, registry, run.device)
     run.recipe.decoding = decoding_of(run.trained, decoding)
     cache = cache_folder(run.recipe.cache, folder)
     run.data = Data(run.recipe, prepare(run.recipe, cache), cache)
+    return run
+
+
+def evaluate(registry: Registry, folder: Path, decoding: Mapping[str, Any]) -> Run:
+    """Score a finished run's held-out splits again; with decoding settings of its own nothing is written."""
+    run = reopen(registry, folder, decoding)
     if decoding:
         run.scores = {split: run.score(split)[0] for split in run.data.raw if split != "train"}
         return run

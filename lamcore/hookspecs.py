@@ -64,6 +64,14 @@ def register_commands(register: Register) -> None:
 
 
 @hookspec
+def register_evaluations(register: Register) -> None:
+    """Offer evaluations: `register("slices", command)`, a click command whose options become options of `lam evaluate`.
+
+    Where one of them is given, `command.callback(registry, run, as_json, **options)` does the work instead of the core:
+    the run's data and model are ready. It prints what it found, as JSON where `as_json` is true. Since 0.1."""
+
+
+@hookspec
 def on_start(run: Run) -> None:
     """Watch a run begin: its folder exists and is locked, nothing is read yet. Since 0.1."""
 

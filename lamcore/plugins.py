@@ -34,7 +34,7 @@ from lamcore.make import defaults
 
 GROUP = "lamcore"
 LAMFILE = "lamfile.py"
-OFFERED = {**PLURALS, "command": "commands"}
+OFFERED = {**PLURALS, "command": "commands", "evaluation": "evaluations"}
 PLAIN = (str, int, float, dict, Path, type(None))
 """What a trace of hooks shows the value of; of anything else it shows the type."""
 VERBS = ("train", "resume", "evaluate", "predict", "plugins")
@@ -104,6 +104,11 @@ class Registry:
     def commands(self) -> dict[str, Any]:
         """{verb: click command} of the plugins; one that two plugins offer stands under `distribution:verb`."""
         return {self._label(offer): offer.cls for offer in self.offers if offer.kind == "command"}
+
+    @property
+    def evaluations(self) -> dict[str, Any]:
+        """{name: click command} whose options `lam evaluate` takes."""
+        return {self._label(offer): offer.cls for offer in self.offers if offer.kind == "evaluation"}
 
     def find(self, kind: str, name: str) -> type:
         """Return the class of that kind and name; `distribution:name` chooses between two of one name."""
@@ -247,7 +252,7 @@ def _register(kind: str, offered: dict[str, Any]) -> hookspecs.Register:
 
 def _problem(kind: str, thing: Any) -> str:
     """Say what keeps a thing from being one of that kind."""
-    if kind == "command":
+    if kind in ("command", "evaluation"):
         import click
 
         return "" if isinstance(thing, click.Command) else "is no click command"

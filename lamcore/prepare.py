@@ -64,11 +64,15 @@ def prepare(recipe: Recipe, cache: Path) -> Prepared:
 
 
 def key_of(component: Any, *parents: str) -> str:
-    """Return the key of what a component makes of its parents: it changes with its settings and its package's code."""
-    cls = type(component)
-    path = Path(getattr(sys.modules[cls.__module__.partition(".")[0]], "__file__", None) or os.devnull)
-    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
-    code = _digest(b"".join(file.read_bytes() for file in files))
+    """Return the key of what a component makes of its parents: it changes with its settings and its code.
+
+    That is the code of its package and of those that its class derives from, but for the core and Python's own."""
+    cls, code = type(component), ""
+    own, *bases = (one.__module__.partition(".")[0] for one in cls.__mro__)
+    for package in sorted({own, *bases} - ({"lamcore", *sys.stdlib_module_names} - {own})):
+        path = Path(getattr(sys.modules[package], "__file__", None) or os.devnull)
+        files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+        code += _digest(b"".join(file.read_bytes() for file in files))
     facts = [cls.__module__, cls.__qualname__, code, plain(component), *parents]
     return _digest(json.dumps(facts, default=repr).encode())
 
@@ -161,9 +165,9 @@ def _overlap(folder: Path, splits: list[str]) -> dict[str, list[int]]:
 
 
 def _inputs(folder: Path) -> Iterator[bytes]:
-    """Yield a digest of each input after Unicode normalisation (NFKC) and case folding; nothing where there is none."""
+    """Yield a digest of each input but for Unicode form (NFKC), case and blanks; nothing where there is none."""
     for record in read_table(folder):
-        text = unicodedata.normalize("NFKC", str(record.get("input", ""))).casefold()
+        text = " ".join(unicodedata.normalize("NFKC", str(record.get("input", ""))).casefold().split())
         yield hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() if text else b""
 
 

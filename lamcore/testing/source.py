@@ -140,7 +140,9 @@ class SourceContract(ComponentContract):
 
 def _folded(record: Record) -> str | None:
     text = record.get("input")
-    return unicodedata.normalize("NFKC", text).casefold() if isinstance(text, str) and text else None
+    if not isinstance(text, str) or not text.strip():
+        return None
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _strange(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,11 +9,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from lamcore import LamcoreError, Preprocessor, Record
+from lamcore_clean.near import folded, shingles, similarity
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_SHINGLE = 4  # characters
 _HASHES = 128
 
 
@@ -57,15 +56,8 @@ class Deduplicate(Preprocessor):
 def _keys(rows: Dataset) -> Iterator[str]:
     """Yield a text a row that is equal for records that count as equal."""
     for batch in rows.iter(batch_size=1000):
-        folded = ([_folded(value) for value in values] for values in batch.values())
-        yield from map("\x00".join, zip(*folded, strict=True))
-
-
-def _folded(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return " ".join(text.casefold().split())
+        texts = ([folded(value) for value in values] for values in batch.values())
+        yield from map("\x00".join, zip(*texts, strict=True))
 
 
 def _first_of_each(rows: Dataset) -> Any:
@@ -87,22 +79,14 @@ def _unlike(rows: Dataset, kept: Any, near: float) -> list[int]:
     new: list[int] = []
     subset = rows.select(kept)
     for row, key in zip(kept.tolist(), _keys(subset), strict=True):
-        shingles = _shingles(key)
+        runs = shingles(key)
         signature = blank.copy()
-        signature.update_batch([shingle.encode() for shingle in shingles])
-        if not any(_similarity(shingles, _shingles(_key(rows, other))) >= near for other in index.query(signature)):
+        signature.update_batch([run.encode() for run in runs])
+        if not any(similarity(runs, shingles(_key(rows, other))) >= near for other in index.query(signature)):
             index.insert(row, signature, check_duplication=False)
             new.append(row)
     return new
 
 
 def _key(rows: Dataset, row: int) -> str:
-    return "\x00".join(map(_folded, rows[row].values()))
-
-
-def _shingles(text: str) -> set[str]:
-    return {text[at : at + _SHINGLE] for at in range(max(1, len(text) - _SHINGLE + 1))}
-
-
-def _similarity(one: set[str], other: set[str]) -> float:
-    return len(one & other) / len(one | other)
+    return "\x00".join(map(folded, rows[row].values()))
