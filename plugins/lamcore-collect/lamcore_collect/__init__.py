@@ -1,0 +1,160 @@
+"""Sources that collect text from where it lies: `gettext`, `web_pages`, `books`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self
+
+from lamcore import MISSING, Record, Source, hookimpl
+from lamcore_collect import examples, splits
+
+
+class Unit(Enum):
+    """What one record holds."""
+
+    document = "document"
+    paragraph = "paragraph"
+    sentence = "sentence"
+
+
+@dataclass
+class Gettext(Source):
+    """Translated messages of programs, from gettext catalogues (.po and .mo).
+
+    Records hold `context` (msgctxt), `domain` (the catalogue) and the languages; texts are as they stand in the file,
+    placeholders and line ends included. What is obsolete or not translated is left out. Of plural messages, the
+    singular goes with the form for 1 and the plural with the form that most other numbers take."""
+
+    languages: list[str] = MISSING
+    """Language of input and of target, such as [en, de]."""
+    folder: str | None = None
+    """Folder that is searched for .po and .mo files, with all below it; where both are there, .po is read."""
+    distribution: str | None = None
+    """Installed distribution whose catalogues are read instead, such as humanize."""
+    msgid_lang: str | None = "en"
+    """Language of the messages' ids; null: ids are keys in no language, and both sides are translations."""
+    fuzzy: bool = False
+    """Read translations that are marked as fuzzy too: a program guessed them, nobody has checked them yet."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test; records of one input stay together."""
+    seed: int = 1
+    """Key of the cut; messages that are added never move others."""
+
+    makes_splits = True
+
+    def __post_init__(self) -> None:
+        splits.check(self.split)
+        if self.languages != MISSING and (len(self.languages) != 2 or len(set(self.languages)) != 2):
+            raise ValueError(f"languages must be two different codes, such as [en, de], not {self.languages}")
+        if bool(self.folder) == bool(self.distribution):
+            raise ValueError("exactly one of folder and distribution must be set: where the catalogues are")
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        from lamcore_collect.catalogues import find, pairs
+
+        catalogues = find(self.folder, self.distribution)
+        return splits.by_input(lambda: pairs(catalogues, self.languages, self.msgid_lang, self.fuzzy), self)
+
+    def fingerprint(self) -> str:
+        from lamcore_collect.catalogues import find
+
+        return splits.fingerprint([one.path for one in find(self.folder, self.distribution)], "polib")
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads a catalogue written into a folder, for checks."""
+        return cls(languages=["en", "de"], folder=examples.catalogue(folder), split=[6, 2, 2])
+
+
+@dataclass
+class WebPages(Source):
+    """Text of web pages that lie in a folder (.html, .htm, .xhtml), without menus, footers and markup (trafilatura).
+
+    Records hold `input`, `document` (the page's path) and `domain` (the folder below `folder` that the page lies in).
+    A page stays in one split; a text of validation or test that stands in train too is left out there."""
+
+    folder: str = MISSING
+    """Folder of pages, searched with all below it."""
+    unit: Unit = Unit.paragraph
+    """What a record holds: document (a page), paragraph or sentence."""
+    languages: list[str] = field(default_factory=list)
+    """Code of the pages' language for input_lang, and a second for target_lang where a model is to answer in it."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test; [1, 0, 0] is train alone, for a part of a mix."""
+    seed: int = 1
+    """Key of the cut; pages that are added never move others."""
+
+    makes_splits = True
+
+    def __post_init__(self) -> None:
+        splits.check(self.split)
+        splits.check_languages(self.languages)
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        from lamcore_collect import documents
+
+        files = documents.pages(self.folder)
+        return splits.by_group(lambda mine: documents.read_pages(files, mine, self), self)
+
+    def fingerprint(self) -> str:
+        from lamcore_collect import documents
+
+        return splits.fingerprint(documents.pages(self.folder).values(), "trafilatura", "sentencex")
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads pages written into a folder, for checks."""
+        return cls(folder=examples.pages(folder), split=[6, 2, 2])
+
+
+@dataclass
+class Books(Source):
+    """Plain text (.txt, UTF-8): one file, or a folder of them.
+
+    Records hold `input`, `document` (the file's path) and `domain` (the folder below `folder` that the file lies in).
+    A paragraph stays in one split; a text of validation or test that stands in train too is left out there."""
+
+    folder: str = MISSING
+    """Folder of .txt files, searched with all below it, or one file."""
+    unit: Unit = Unit.sentence
+    """What a record holds: document (a file), paragraph or sentence."""
+    wrapped: bool = True
+    """Lines are wrapped and an empty line ends a paragraph; false: each line is a paragraph."""
+    languages: list[str] = field(default_factory=list)
+    """Code of the books' language for input_lang, and a second for target_lang where a model is to answer in it."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test; [1, 0, 0] is train alone, for a part of a mix."""
+    seed: int = 1
+    """Key of the cut; paragraphs that are added never move others."""
+
+    makes_splits = True
+
+    def __post_init__(self) -> None:
+        splits.check(self.split)
+        splits.check_languages(self.languages)
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        from lamcore_collect import documents
+
+        files = documents.books(self.folder)
+        return splits.by_group(lambda mine: documents.read_books(files, mine, self), self)
+
+    def fingerprint(self) -> str:
+        from lamcore_collect import documents
+
+        return splits.fingerprint(documents.books(self.folder).values(), "sentencex")
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads a book written into a folder, for checks."""
+        return cls(folder=examples.book(folder), split=[6, 2, 2])
+
+
+@hookimpl
+def register_sources(register: Callable[[str, Any], None]) -> None:
+    register("gettext", Gettext)
+    register("web_pages", WebPages)
+    register("books", Books)
