@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from lamcore_trainers.average import mean_weights
+from lamcore_trainers.average import MovingAverage, mean_weights
 from lamcore_trainers.meter import Meter, Update, enough_memory
-from lamcore_trainers.optimizer import make_optimizer, parameters, set_rate, shrink, total_norm
+from lamcore_trainers.muon import Muon
+from lamcore_trainers.optimizer import AdamW, shrink, total_norm
 from lamcore_trainers.progress import Clock, Progress, pack, plan, restore, time_update
-from lamcore_trainers.schedule import PLAN_AT, learning_rate
-from lamcore_trainers.supervised import Precision, Supervised
+from lamcore_trainers.r_drop import check_logits, divergence
+from lamcore_trainers.schedule import learning_rate, plan_is_due
+from lamcore_trainers.supervised import Optimizer, Precision, Supervised
 
 if TYPE_CHECKING:
     from lamcore.data import Data
     from lamcore.run import Run
 
+OPTIMIZERS = {Optimizer.adamw: AdamW, Optimizer.muon: Muon}
 Batches = list[tuple[int, dict[str, Tensor]]]
 """The batches of one update, each with its epoch."""
 
 
 def train(settings: Supervised, run: Run, model: nn.Module, data: Data) -> None:
     """Fit `model`; return with the best weights in it, or early when the run is interrupted."""
+    if settings.r_drop:
+        check_logits(model)
     with enough_memory(settings):
         progress = learn(settings, run, model, data)
         if progress.ended and run.stopped != "interrupted":
@@ -40,9 +45,8 @@ def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progr
 
     An interruption is obeyed after one update: a validation that is due then, or that it breaks off, comes first when
     the run is resumed."""
-    optimizer = make_optimizer(settings, model, run.device)
-    trained = parameters(optimizer)
-    progress = restore(settings, run, model, optimizer)
+    optimizer, ema = OPTIMIZERS[settings.optimizer](settings, model, run.device), MovingAverage(model, settings.ema)
+    progress = restore(settings, run, model, optimizer, ema)
     clock = Clock(progress.spent, run.device)
     meter = Meter(settings, progress, data, clock)
     stream = iter(data.train_batches(settings.batch_tokens, start=progress.step * settings.accumulation))
@@ -52,19 +56,19 @@ def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progr
         if not is_due(settings, progress):
             batches: Batches = list(islice(stream, settings.accumulation))
             progress.step += 1
-            rate = learning_rate(settings, progress.step, progress.total)
-            set_rate(optimizer, rate)
+            rate = learning_rate(settings, progress.step, progress.total, progress.planned)
 
-            losses, count = gradients(model, batches, run.device, settings.precision)
-            norm = shrink([p.grad for p in trained if p.grad is not None], count, settings.clip)
-            rows = [batch["rows"] for _, batch in batches]
-            meter.add(Update(progress.step, batches[-1][0], rate, rows, losses, count, norm, total_norm(trained)))
-            optimizer.step()
+            losses, count = gradients(settings, model, batches, run.device)
+            norm = shrink(optimizer.gradients(), count, settings.clip)
+            rows, weights = [batch["rows"] for _, batch in batches], total_norm(optimizer.parameters.values())
+            meter.add(Update(progress.step, batches[-1][0], rate, rows, losses, count, norm, weights))
+            optimizer.step(rate)
             optimizer.zero_grad()
+            ema.update(progress.step)
 
             if progress.step % settings.log_every == 0:
                 run.log(progress.step, meter.line())
-            if not progress.planned:
+            if progress.planned is None:
                 time_update(progress, clock.read())
             progress.ended = run.stopped if run.stopped not in (None, "interrupted") else None
             if progress.step == progress.total:
@@ -73,18 +77,23 @@ def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progr
         due = is_due(settings, progress)
         if due or run.stopped == "interrupted":
             meter.check()
-            state = pack(progress, model, optimizer, run.device)  # as it is before the validation: that may break off
-            scores = validate(settings, run, progress, clock, meter) if due and run.stopped != "interrupted" else {}
+            # as it is before the validation: that may break off
+            state = pack(progress, model, optimizer, ema, run.device)
+            scores = {}
+            if due and run.stopped != "interrupted":
+                with ema.shown():
+                    scores = validate(settings, run, progress, clock, meter)
             if scores:
-                state = pack(progress, model, optimizer, run.device)
-            run.checkpoint(progress.step, state, scores)
+                state = pack(progress, model, optimizer, ema, run.device)
+            with ema.shown():  # the best weights are those that were validated
+                run.checkpoint(progress.step, state, scores)
         if run.stopped == "interrupted":
             break
     return progress
 
 
 def gradients(
-    model: nn.Module, batches: Batches, device: torch.device, precision: Precision
+    settings: Supervised, model: nn.Module, batches: Batches, device: torch.device
 ) -> tuple[list[Tensor], Tensor]:
     """Add up the gradients of the summed losses of all batches; return each batch's losses and the count of items.
 
@@ -92,10 +101,15 @@ def gradients(
     of one large batch, whatever the lengths of their records.
     """
     kept, total = [], torch.zeros((), device=device)
-    for _, batch in batches:
-        with autocast(device, precision):
-            losses, counts = model({name: value.to(device, non_blocking=True) for name, value in batch.items()})
+    for _, given in batches:
+        batch = {name: value.to(device, non_blocking=True) for name, value in given.items()}
+        with autocast(device, settings.precision):
+            losses, counts = model(batch)
         losses.float().sum().backward()
+        if settings.r_drop:
+            with autocast(device, settings.precision):
+                apart = divergence(model, batch, counts)
+            (settings.r_drop / 2 * apart).backward()
         kept.append(losses.detach())
         total += counts.detach().sum()
     return kept, torch.where(total > 0, total, 1.0)
@@ -108,7 +122,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 def is_due(settings: Supervised, progress: Progress) -> bool:
     """Say whether a validation is still to do: every so many updates, at the end, and for the plan of a time budget."""
-    planning = progress.step == PLAN_AT and not progress.planned
+    planning = progress.planned is None and plan_is_due(settings, progress.step, progress.spent)
     due = planning or progress.ended is not None or progress.step % settings.validate_every == 0
     return due and progress.validated < progress.step
 
@@ -132,7 +146,7 @@ def validate(settings: Supervised, run: Run, progress: Progress, clock: Clock, m
 
     seconds = clock.read() - before
     meter.leave_out(seconds)
-    if not progress.planned:
+    if progress.planned is None:
         progress.validating += seconds
         progress.validations += 1
         plan(settings, progress, clock.read())

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from lamcore_trainers.optimizer import load_optimizer_state, optimizer_state
-from lamcore_trainers.schedule import MEASURE_FROM, PLAN_AT, planned_steps
+from lamcore_trainers.average import MovingAverage
+from lamcore_trainers.optimizer import AdamW
+from lamcore_trainers.schedule import MEASURE_FROM, PLAN_AT, plan_is_due, planned_steps
 from lamcore_trainers.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Progress:
     """Summed loss since the last line of the log."""
     count: float = 0.0
     """Items in that sum."""
-    planned: bool = False
-    """Whether `total` is final; the fields below are only written before it is."""
+    planned: int | None = None
+    """The update at which `total` became final; null before. The fields below are only written before it is."""
     spent: float = 0.0
     """Seconds of training, also before an interruption."""
     updates: list[float] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Progress:
 def begin(settings: Supervised) -> Progress:
     """Return the progress of a training that has not begun."""
     few = 0 < settings.steps <= PLAN_AT
-    return Progress(total=settings.steps, planned=few or not settings.minutes)
+    return Progress(total=settings.steps, planned=0 if few or not settings.minutes else None)
 
 
 def time_update(progress: Progress, now: float) -> None:
@@ -65,12 +66,13 @@ def time_update(progress: Progress, now: float) -> None:
 
 
 def plan(settings: Supervised, progress: Progress, now: float) -> None:
-    """Turn `minutes` into updates after the validation at PLAN_AT; the median is not moved by a short disturbance."""
+    """Turn `minutes` into updates once, after a validation; the median is not moved by a short disturbance."""
     progress.spent = now
-    if progress.step == PLAN_AT:
+    if plan_is_due(settings, progress.step, now):
         validation = progress.validating / progress.validations
-        progress.total = planned_steps(settings, now, median(progress.updates), validation)
-        progress.planned = True
+        progress.total = planned_steps(settings, progress.step, now, median(progress.updates), validation)
+        progress.planned = progress.step
+        progress.updates.clear()
 
 
 class Clock:
@@ -88,20 +90,27 @@ class Clock:
 
 
 def pack(
-    progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+    progress: Progress, model: nn.Module, optimizer: AdamW, ema: MovingAverage, device: torch.device
 ) -> dict[str, Any]:
     """Return all that a resumed training needs to equal an uninterrupted one: {name: tensor or plain value}."""
-    groups = {"model": model.state_dict(), "optimizer": optimizer_state(optimizer), "random": _random_state(device)}
+    groups = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "ema": ema.weights,
+        "random": _random_state(device),
+    }
     tensors = {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}
     return {"progress": asdict(progress), "random": _other_random_state(), **tensors}
 
 
 def unpack(
-    state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+    state: Mapping[str, Any], model: nn.Module, optimizer: AdamW, ema: MovingAverage, device: torch.device
 ) -> Progress:
     """Put everything back where `pack` found it."""
     model.load_state_dict(_group(state, "model"))
-    load_optimizer_state(optimizer, _group(state, "optimizer"))
+    optimizer.load_state_dict(_group(state, "optimizer"))
+    for name, tensor in _group(state, "ema").items():
+        ema.weights[name].copy_(tensor)
     chance = {name: value.cpu() for name, value in _group(state, "random").items()}
     torch.set_rng_state(chance["cpu"])
     if device.type == "cuda" and "cuda" in chance:
@@ -118,10 +127,10 @@ def _group(state: Mapping[str, Any], group: str) -> dict[str, torch.Tensor]:
     return {name.partition("/")[2]: value for name, value in state.items() if name.startswith(f"{group}/")}
 
 
-def restore(settings: Supervised, run: Run, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def restore(settings: Supervised, run: Run, model: nn.Module, optimizer: AdamW, ema: MovingAverage) -> Progress:
     """Return the progress of the run's newest checkpoint, its tensors put back; or begin."""
     found = run.restore()
-    return unpack(found[1], model, optimizer, run.device) if found else begin(settings)
+    return unpack(found[1], model, optimizer, ema, run.device) if found else begin(settings)
 
 
 def _random_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -22,6 +22,13 @@ class Schedule(Enum):
     constant = "constant"
 
 
+class Optimizer(Enum):
+    """How gradients become updates."""
+
+    adamw = "adamw"
+    muon = "muon"
+
+
 class Precision(Enum):
     """What numbers forward and backward are computed in."""
 
@@ -36,7 +43,9 @@ class Supervised(Trainer):
     steps: int = 0
     """Most updates; 0 is no limit."""
     minutes: float = 0.0
-    """Time budget, validations included: after 50 updates it becomes a fixed number of updates; 0 is none."""
+    """Time budget, validations included: early on it becomes a fixed number of updates; 0 is none."""
+    optimizer: Optimizer = Optimizer.adamw
+    """adamw (Loshchilov and Hutter 2019) or muon (Jordan et al. 2024; AdamW for embeddings and vectors)."""
     lr: float = 1e-3
     """Peak learning rate."""
     warmup: int = 400
@@ -67,6 +76,10 @@ class Supervised(Trainer):
     """Value of the monitor at which training ends; null is none."""
     average: int = 0
     """Average the weights of the last so many validations, kept where it beats the best; 0 is off."""
+    ema: float = 0.0
+    """Decay of a moving average of the weights, which is validated and kept instead of them: 0.999; 0 is off."""
+    r_drop: float = 0.0
+    """How much two passes with other dropout must agree (Liang et al. 2021): 5 for translation; 0 is off."""
     log_every: int = 50
     """Updates between lines of the log."""
 
@@ -90,7 +103,7 @@ class Supervised(Trainer):
 
 
 def _check_ranges(settings: Supervised) -> None:
-    for name in ("steps", "minutes", "warmup", "weight_decay", "clip", "patience", "average"):
+    for name in ("steps", "minutes", "warmup", "weight_decay", "clip", "patience", "average", "r_drop"):
         if getattr(settings, name) < 0:
             raise ValueError(f"{name} must be 0 or more, not {getattr(settings, name)}")
     for name in ("batch_tokens", "accumulation", "validate_every", "log_every"):
@@ -101,6 +114,8 @@ def _check_ranges(settings: Supervised) -> None:
             raise ValueError(f"{name} must be more than 0, not {getattr(settings, name)}")
     if not 0 <= settings.min_lr <= 1:
         raise ValueError(f"min_lr must be between 0 and 1 (a share of lr), not {settings.min_lr}")
+    if not 0 <= settings.ema < 1:
+        raise ValueError(f"ema must be 0 (off) or a decay below 1, not {settings.ema}")
     if settings.average == 1:
         raise ValueError("average must be 0 (off) or 2 or more, not 1")
     if len(settings.betas) != 2 or not all(0 <= beta < 1 for beta in settings.betas):

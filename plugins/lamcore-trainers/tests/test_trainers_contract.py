@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from lamcore.testing import TrainerContract
-from lamcore_trainers.supervised import Schedule, Supervised
+from lamcore_trainers.supervised import Optimizer, Schedule, Supervised
 
 
 class TestSupervisedWithEverything(TrainerContract):
     component = Supervised(
-        steps=40, warmup=5, lr=2e-2, schedule=Schedule.cosine, accumulation=2, average=2, validate_every=8, log_every=3
+        optimizer=Optimizer.muon,
+        steps=40,
+        warmup=5,
+        lr=2e-2,
+        schedule=Schedule.cosine,
+        accumulation=2,
+        average=2,
+        ema=0.9,
+        validate_every=8,
+        log_every=3,
     )

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lamcore_trainers.schedule import learning_rate, planned_steps
+from lamcore_trainers.schedule import learning_rate, plan_is_due, planned_steps
 from lamcore_trainers.supervised import Schedule, Supervised
 
 
@@ -45,30 +45,42 @@ def test_no_warm_up_begins_at_the_peak():
 @pytest.mark.parametrize("schedule", Schedule)
 def test_the_first_fifty_rates_do_not_depend_on_a_plan_that_is_not_made_yet(schedule):
     settings = Supervised(lr=1.0, warmup=8, minutes=5, schedule=schedule)
-    before, after = ([learning_rate(settings, step, total) for step in range(1, 51)] for total in (0, 4000))
+    before, after = (
+        [learning_rate(settings, step, total, planned) for step in range(1, 51)]
+        for total, planned in ((0, None), (4000, 50))
+    )
     assert before == after
 
 
 def test_cosine_with_minutes_waits_at_the_peak_until_the_plan_is_made():
     settings = Supervised(lr=1.0, warmup=10, minutes=5, schedule=Schedule.cosine)
-    assert rates(settings, 150, 10, 50, 100, 150) == [1.0, 1.0, 0.5, 0.0]
+    assert [round(learning_rate(settings, step, 150, 50), 9) for step in (10, 50, 100, 150)] == [1.0, 1.0, 0.5, 0.0]
+
+
+def test_a_plan_is_made_after_fifty_updates_and_a_twentieth_of_the_budget_or_a_minute():
+    settings = Supervised(minutes=10)
+    assert not plan_is_due(settings, step=49, spent=300.0)
+    assert not plan_is_due(settings, step=900, spent=29.9)
+    assert plan_is_due(settings, step=50, spent=30.0)
+    assert not plan_is_due(Supervised(minutes=600), step=900, spent=59.9)
+    assert plan_is_due(Supervised(minutes=600), step=900, spent=60.0)
 
 
 def test_a_plan_fills_the_budget_with_updates_and_validations():
     settings = Supervised(minutes=10, validate_every=100)
     # 600 s, 3 % left over: 582; 22 spent and 10 for the last validation leave 550; an update with its share of a
     # validation takes 0.4 + 10 / 100 s
-    assert planned_steps(settings, spent=22.0, update=0.4, validation=10.0) == 50 + 1100
+    assert planned_steps(settings, step=50, spent=22.0, update=0.4, validation=10.0) == 50 + 1100
 
 
 def test_a_plan_leaves_room_to_try_the_averaged_weights():
     settings = Supervised(minutes=10, validate_every=100, average=4)
-    assert planned_steps(settings, spent=22.0, update=0.4, validation=10.0) == 50 + 1080
+    assert planned_steps(settings, step=50, spent=22.0, update=0.4, validation=10.0) == 50 + 1080
 
 
 def test_a_plan_is_never_longer_than_steps_nor_shorter_than_what_is_done():
-    assert planned_steps(Supervised(minutes=10, steps=200), spent=22.0, update=0.4, validation=10.0) == 200
-    assert planned_steps(Supervised(minutes=0.1), spent=22.0, update=0.4, validation=10.0) == 50
+    assert planned_steps(Supervised(minutes=10, steps=200), step=50, spent=22.0, update=0.4, validation=10.0) == 200
+    assert planned_steps(Supervised(minutes=0.1), step=50, spent=22.0, update=0.4, validation=10.0) == 50
 
 
 @pytest.mark.parametrize(
@@ -79,6 +91,8 @@ def test_a_plan_is_never_longer_than_steps_nor_shorter_than_what_is_done():
         ({"batch_tokens": 0}, "batch_tokens must be 1 or more, not 0"),
         ({"warmup": -1}, "warmup must be 0 or more, not -1"),
         ({"betas": [0.9]}, "betas must be two numbers from 0 to below 1, not [0.9]"),
+        ({"ema": 1.0}, "ema must be 0 (off) or a decay below 1, not 1.0"),
+        ({"r_drop": -1.0}, "r_drop must be 0 or more, not -1.0"),
         ({"average": 1}, "average must be 0 (off) or 2 or more, not 1"),
         ({"patience": 0}, "nothing would end the training: set steps, minutes, patience or target"),
         ({"schedule": Schedule.cosine}, "schedule cosine must know its end: set steps or minutes"),

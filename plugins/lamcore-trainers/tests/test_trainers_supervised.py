@@ -22,10 +22,11 @@ from lamcore.plugins import Registry
 from lamcore.prepare import prepare
 from lamcore.run import Run
 from lamcore_trainers import Supervised
-from lamcore_trainers.average import mean_weights
+from lamcore_trainers.average import MovingAverage, mean_weights
 from lamcore_trainers.meter import Meter, Update
 from lamcore_trainers.optimizer import shrink
 from lamcore_trainers.progress import Clock, Progress, plan, time_update
+from lamcore_trainers.r_drop import divergence
 from lamcore_trainers.supervised import Precision, Schedule
 
 TOKENS, TAGS = 24, 5
@@ -75,6 +76,9 @@ class Tagger(nn.Module):
     def collate(self, examples):
         tokens = [torch.tensor(example["tokens"], dtype=torch.long) for example in examples]
         return {"tokens": nn.utils.rnn.pad_sequence(tokens, batch_first=True)}
+
+    def logits(self, batch):
+        return self.scores(batch["tokens"])
 
     def scores(self, tokens):
         return self.head(self.dropout(self.norm(self.embedding(tokens))))  # (B, S, tags)
@@ -191,7 +195,7 @@ def test_the_toy_task_is_learnt_to_the_last_token(tmp_path, start):
 
 @pytest.mark.parametrize("signals", [(1,), (20,), (33,), (19, 1, 1), (7, 13, 21), (60,)])
 def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(tmp_path, start, signals):
-    trainer = settings(accumulation=2, average=2)
+    trainer = settings(accumulation=2, average=2, ema=0.9)
     whole = fit(start(tmp_path / "whole", trainer))
     done = 0
     for signal in signals:
@@ -252,10 +256,53 @@ def test_minutes_become_steps_once_and_a_resumed_training_keeps_them(tmp_path, s
 def test_a_training_interrupted_before_its_plan_keeps_the_seconds_it_measured(tmp_path, start):
     trainer = settings(steps=0, minutes=0.02)
     before = progress(fit(start(tmp_path, trainer), signal=30))
-    assert not before["planned"] and before["spent"] > sum(before["updates"]) > 0
-    after = progress(fit(start(tmp_path, trainer)))
-    assert after["planned"] and after["spent"] > before["spent"] and len(after["updates"]) == 40
-    assert after["updates"][: len(before["updates"])] == before["updates"]
+    assert before["planned"] is None and len(before["updates"]) == 20
+    assert before["spent"] > sum(before["updates"]) > 0
+    after = progress(fit(start(tmp_path, trainer), signal=19))
+    assert after["planned"] is None and after["updates"][:20] == before["updates"] and len(after["updates"]) == 39
+    done = progress(fit(start(tmp_path, trainer)))
+    assert done["planned"] >= 50 and done["spent"] > after["spent"] and done["updates"] == []
+
+
+class Guess(nn.Module):
+    """Gives the scores that are written down, one after another."""
+
+    def __init__(self, *scores):
+        super().__init__()
+        self.scores = iter(scores)
+
+    def logits(self, batch):
+        return next(self.scores)
+
+
+def test_r_drop_is_half_the_sum_of_both_divergences_over_items_without_padding():
+    one = torch.tensor([[[0.5, 0.5], [0.5, 0.5]], [[0.8, 0.2], [0.1, 0.9]]]).log()
+    two = torch.tensor([[[0.5, 0.5], [0.9, 0.1]], [[0.2, 0.8], [0.9, 0.1]]]).log() + 3.0
+    # by hand: 0 for equal scores; (0.5 log(5/9) + 0.5 log 5 + 0.9 log(9/5) + 0.1 log(1/5)) / 2 = 0.4394449;
+    # 0.6 log 4 = 0.8317766; the last place is padding
+    apart = divergence(Guess(one, two), {}, torch.tensor([2, 1]))
+    assert apart.item() == pytest.approx(0.4394449 + 0.8317766, rel=1e-5)
+
+
+def test_r_drop_makes_passes_with_other_dropout_agree_and_still_learns(tmp_path, start):
+    def apart(run):
+        model = run.model.train()
+        batch = next(run.data.train_batches(600))[1]
+        torch.manual_seed(2)
+        _, counts = model(batch)
+        return (divergence(model, batch, counts) / counts.sum()).item()
+
+    free = fit(start(tmp_path / "free", settings(steps=150), dropout=0.3))
+    held = fit(start(tmp_path / "held", settings(steps=150, r_drop=10.0), dropout=0.3))
+    assert apart(held) < 0.7 * apart(free)
+    assert held.best[1] < 0.8
+
+
+def test_r_drop_without_logits_is_refused_before_training(tmp_path, start):
+    run = start(tmp_path, settings(r_drop=5.0))
+    run.trained.model = nn.Linear(1, 1)
+    with pytest.raises(LamcoreError, match="compares a model's logits, and Linear has none"):
+        fit(run)
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.1])
@@ -301,7 +348,7 @@ def test_a_plan_takes_the_median_update_without_validations_and_disturbances():
             now += 10.0
             progress.validated, progress.validating, progress.validations = step, 2.0 * step, step // 5
             plan(settings(steps=0, minutes=20, validate_every=5), progress, now)
-    assert len(progress.updates) == 40 and progress.planned
+    assert progress.planned == 50
     # 1200 s less 3 %, 409.4 of them gone and 10 for the last validation: updates of 0.2 + 10 / 5 s
     assert progress.total == 50 + int((1164 - now - 10) / 2.2) == 50 + 338
 
@@ -340,6 +387,32 @@ def test_the_average_of_the_last_weights_is_dropped_where_it_is_worse(tmp_path, 
     run = fit(start(tmp_path, settings(average=2), losses=[0.9, 0.3, 0.8, 0.4]))
     assert same(run.model, kept(run, "best-00000040"))
     assert lines(run)[-1] == {"step": 60, "averaged": 2, "average_score": 0.4, "average_kept": False}
+
+
+def test_a_moving_average_takes_little_of_each_update_and_less_as_they_become_many():
+    model = nn.Linear(1, 1, bias=False)
+    ema = MovingAverage(model, 0.5)
+    for step, value, mean in ((1, 11.0, 9.0), (2, 1.0, 3.0), (8, 5.0, 4.0), (9, 0.0, 2.0)):
+        if step == 1:
+            ema.weights["weight"].fill_(0.0)  # 2/11 of it, then 3/12, and from 9/18 on the decay of 0.5
+        nn.init.constant_(model.weight, value)
+        ema.update(step)
+        assert ema.weights["weight"].item() == pytest.approx(mean)
+
+
+def test_the_moving_average_is_what_is_validated_and_kept_and_training_goes_on_without_it(tmp_path, start):
+    plain = fit(start(tmp_path / "plain", settings(steps=40)))
+    run = start(tmp_path / "ema", settings(steps=40, ema=0.9))
+    seen = []
+    validate = run.validate
+    run.validate = lambda step: (seen.append(run.model.head.weight.clone()), validate(step))[1]
+    fit(run)
+    tensors = load_file(run.folder / "checkpoints" / "step-00000040" / "tensors.safetensors")
+    trained = load_file(plain.folder / "checkpoints" / "step-00000040" / "tensors.safetensors")
+    assert torch.equal(tensors["model/head.weight"], trained["model/head.weight"])
+    assert torch.equal(seen[1], tensors["ema/head.weight"])
+    assert not torch.equal(seen[1], tensors["model/head.weight"])
+    assert run.best[0] == 40 and torch.equal(run.model.head.weight, seen[1])
 
 
 def test_a_mean_of_weights_keeps_their_types():
