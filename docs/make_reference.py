@@ -33,6 +33,7 @@ COLUMNS = {
     "parent": ("text", "The `id` of the record that this one was made from."),
     "input": ("text", "What the model reads."),
     "target": ("text", "What it should answer."),
+    "prefix": ("text", "What the answer has to begin with, where a record has it."),
     "references": ("list of text", "Several right answers."),
     "intent": ("text", "A label of the whole record."),
     "tokens": ("list of text", "The input, cut into words."),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from lamcore.errors import safe as safe
@@ -21,7 +21,7 @@ def say(text: Any = "", style: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table of plain texts."""
-    made = Table(*columns, box=None, pad_edge=False)
+    made = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)  # no text is lost
     for row in rows:
         made.add_row(*(Text(safe(cell)) for cell in row))
     console().print(made)
@@ -62,9 +62,9 @@ def scores(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     every = [(split, metric, score) for split, named in found.items() for metric, score in named.items()]
     rows = [(split, metric, f"{score['value']:.2f}", _interval(score)) for split, metric, score in every]
     table(("split", "metric", "score", "95 % interval"), rows)
-    for metric, signature in {metric: score.get("signature") for _, metric, score in every}.items():
+    for label, signature in {metric.partition(".")[0]: score.get("signature") for _, metric, score in every}.items():
         if signature:
-            say(f"{metric}: {signature}", "dim")
+            say(f"{label}: {signature}", "dim")
 
 
 def _interval(score: Mapping[str, Any]) -> str:

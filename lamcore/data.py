@@ -35,6 +35,7 @@ class Data:
 
     def __init__(self, recipe: Recipe, prepared: Prepared, cache: Path):
         self.raw, self.ready, self.overlap = prepared.raw, prepared.ready, prepared.overlap
+        self.report, self.folders = prepared.report, prepared.folders
         self._recipe, self._prepared, self._cache = recipe, prepared, cache
         self._model: Any = None
         self._key = ""
@@ -43,6 +44,7 @@ class Data:
     def bind(self, model: Any, tokenizer: Mapping[str, Tokenizer], labels: Mapping[str, Sequence[str]]) -> None:
         """Give the model that encodes and collates."""
         learnt = json.dumps([files_of(tokenizer), dict(labels)])
+        self._tokenizer = tokenizer
         self._model, self._key = model, key_of(self._recipe.architecture, self._prepared.folder.name, learnt)
 
     def vocabulary(self) -> dict[str, str]:
@@ -99,12 +101,18 @@ class Data:
 
     def _batch(self, rows: np.ndarray, key: str) -> Batch:
         """Return the training batch of these rows, augmented."""
-        if not self._recipe.augmenters:
+        dropout = self._recipe.tokenizer.dropout
+        if not (self._recipe.augmenters or dropout):
             return self._collate(self.encoded("train")[rows], rows)
         records: list[Record] = list(records_of(self.ready["train"].select(rows)))
         for label, augmenter in self._recipe.augmenters.items():
             seed = f"{self._recipe.seed}/{key}/{label}"
             records = derived(records, augmenter.apply(list(records), random.Random(seed)), label, seed)
+        if dropout:
+            rng = random.Random(f"{self._recipe.seed}/{key}/dropout")
+            for column, tokenizer in self._tokenizer.items():
+                texts = tokenizer.dropped([record[column] for record in records], dropout, rng)
+                records = [{**record, column: text} for record, text in zip(records, texts, strict=True)]
         return self._collate(self._model.encode(records), rows)
 
     def _collate(self, examples: list[Example], rows: np.ndarray) -> Batch:

@@ -135,6 +135,8 @@ class Metric(ABC):
     """Least and greatest value."""
     direction: ClassVar[str] = "higher"
     """Which is better: "higher" or "lower"."""
+    differences: ClassVar[Sequence[str]] = ()
+    """Scores that compare two groups of records: they have a sign, 0 is best."""
 
     @property
     def signature(self) -> str:
@@ -165,9 +167,21 @@ class Decoding:
     """How a model searches for an answer."""
 
     beam: int = 1
-    """Hypotheses kept a step; 1 is greedy search."""
+    """Hypotheses kept a step; 1 is greedy search, and sampling."""
     length_penalty: float = 1.0
     """Exponent of the length that a hypothesis' log probability is divided by (Wu et al. 2016); 0 is no penalty."""
+    n_best: int = 1
+    """Answers a record; more than 1 are `alternatives`, best first. At most `beam`, or any number of samples."""
+    temperature: float = 0.0
+    """0 searches for the likeliest answer; above, tokens are drawn, with scores divided by this."""
+    top_k: int = 0
+    """Likeliest tokens that are drawn from; 0 is all."""
+    top_p: float = 1.0
+    """Share of the probability that the tokens drawn from must have (nucleus sampling); 1 is all."""
+    seed: int = 1
+    """What is drawn follows from it and the record's input."""
+    copy: list[str] = field(default_factory=list)
+    """Pieces of the vocabulary that each answer holds exactly as often as its input, such as <0>."""
     max_length: int = 256
     """Most tokens in an answer."""
     max_ratio: float = 2.0
@@ -176,8 +190,14 @@ class Decoding:
     """Most padded tokens decoded at once."""
 
     def __post_init__(self) -> None:
-        if self.beam < 1 or self.max_length < 1 or self.batch_tokens < 1:
-            raise ValueError("beam, max_length and batch_tokens must be 1 or more")
+        if min(self.beam, self.n_best, self.max_length, self.batch_tokens) < 1:
+            raise ValueError("beam, n_best, max_length and batch_tokens must be 1 or more")
+        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ValueError("temperature and top_k must be 0 or more, top_p more than 0 and at most 1")
+        if self.temperature > 0 and self.beam > 1:
+            raise ValueError(f"sampling (temperature={self.temperature:g}) needs beam=1, not {self.beam}")
+        if self.temperature == 0 and self.n_best > self.beam:
+            raise ValueError(f"n_best={self.n_best} needs a beam of as many, or a temperature; beam is {self.beam}")
 
 
 class Subwords(Enum):
@@ -200,10 +220,16 @@ class TokenizerPlan:
     """One vocabulary for all text columns; false learns one a column."""
     symbols: list[str] = field(default_factory=list)
     """Texts that are always one piece, such as <0>."""
+    dropout: float = 0.0
+    """Share of BPE's merges that training batches pass over at random (Provilkov et al. 2020: 0.1); 0 is off."""
     max_records: int = 1_000_000
     """Most train records to learn from, taken evenly over the split."""
     file: str | None = None
     """A tokenizer.json to use instead of learning one (unigram and wordpiece too; no regexes, no precompiled maps)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout <= 1:
+            raise ValueError(f"dropout must be between 0 and 1, not {self.dropout}")
 
 
 @dataclass

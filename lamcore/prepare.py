@@ -39,6 +39,8 @@ class Prepared:
     ready: Splits
     folder: Path
     """Where `ready` lies, a folder a split."""
+    folders: list[Path]
+    """Where the source's splits lie, and then each step's."""
     report: list[dict[str, Any]]
     overlap: dict[str, list[int]]
     """Split -> numbers of the rows whose input stands in train."""
@@ -53,14 +55,15 @@ def prepare(recipe: Recipe, cache: Path) -> Prepared:
             shown = "; ".join(repr(raw[split][row]["input"]) for row in rows[:EXAMPLES])
             what = f"{len(rows)} inputs of {split} stand in train too, such as {shown}"
             raise LamcoreError(f"{what}: split by another group.")
-    report = [{"step": "source", "rows": facts["rows"]}]
+    report, folders = [{"step": "source", "rows": facts["rows"]}], [folder]
     for label, step in recipe.preprocessors.items():
         folder, counts = _apply(label, step, folder, list(raw), cache)
         ready = {split: open_table(folder / split) for split in raw}
         report.append({"step": label, **counts})
+        folders.append(folder)
         if not len(ready["train"]):
             raise LamcoreError(f"Nothing of train is left after the preprocessor {label!r}: loosen its settings.")
-    return Prepared(raw, ready, folder, report, facts["overlap"])
+    return Prepared(raw, ready, folder, folders, report, facts["overlap"])
 
 
 def key_of(component: Any, *parents: str) -> str:

@@ -24,7 +24,8 @@ def scored(
         for name, (value, *samples) in resampled(label, metric, answers, records, resamples).items():
             ends = np.percentile(samples, (2.5, 97.5)).tolist() if samples else ()
             bounds = dict(zip(("low", "high"), ends, strict=False))
-            scores[name] = {"value": value, **bounds, "signature": metric.signature, "direction": metric.direction}
+            direction = "zero" if name.removeprefix(f"{label}.") in metric.differences else metric.direction
+            scores[name] = {"value": value, **bounds, "signature": metric.signature, "direction": direction}
     return scores
 
 

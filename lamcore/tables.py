@@ -84,11 +84,14 @@ def _write_shard(path: Path, records: Iterator[Record], schema: pa.Schema) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with room(path):
-        with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            while chunk := list(islice(records, BATCH)):
-                writer.write_batch(_batch(chunk, schema))
-        sync(temporary)
-        os.replace(temporary, path)
+        try:
+            with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+                while chunk := list(islice(records, BATCH)):
+                    writer.write_batch(_batch(chunk, schema))
+            sync(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
         sync(path.parent)
 
 

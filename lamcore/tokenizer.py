@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from functools import cached_property
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,12 @@ OPEN = {*SEQUENCES, "vocab", "merges", "pattern"}
 LONGEST_PIECE, LONGEST_SETTING = 100_000, 100
 
 
+class Pieces(str):
+    """A text that is cut into pieces already: `encode` gives these ids."""
+
+    ids: list[int]
+
+
 class Tokenizer:
     """Cut text into ids and join ids to text; ids 0 to 3 are padding, unknown, begin and end."""
 
@@ -45,11 +53,37 @@ class Tokenizer:
             raise LamcoreError(f"A tokenizer's first four pieces must be {' '.join(SPECIAL)}.")
         self._inner = inner
         self.size: int = inner.get_vocab_size()
+        self._symbols = {*range(4), *inner.get_added_tokens_decoder()}
+
+    @cached_property
+    def _ranks(self) -> dict[tuple[str, ...], int]:
+        return {tuple(pair): i for i, pair in enumerate(json.loads(self._inner.to_str())["model"].get("merges", []))}
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's ids, without begin or end."""
         with _guarded("A text can't be cut into pieces"):
-            return [e.ids for e in self._inner.encode_batch_fast(list(texts), add_special_tokens=False)]
+            cut = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [text.ids if isinstance(text, Pieces) else e.ids for text, e in zip(texts, cut, strict=True)]
+
+    def dropped(self, texts: Sequence[str], rate: float, rng: random.Random) -> list[Pieces]:
+        """Cut texts with a share of the merges passed over: BPE-dropout (Provilkov et al. 2020); symbols stay whole."""
+        if not self._ranks:
+            raise LamcoreError("tokenizer.dropout is for BPE, and this tokenizer has no merges: set it to 0.")
+        result, ranks = [Pieces(text) for text in texts], self._ranks
+        for text, e in zip(result, self._inner.encode_batch(list(texts), add_special_tokens=False), strict=True):
+            text.ids = []
+            for _, places in groupby(range(len(e.ids)), e.word_ids.__getitem__):
+                pieces, ids = zip(*((e.tokens[i], e.ids[i]) for i in places), strict=True)
+                if self._symbols.isdisjoint(ids):
+                    parts = [*"".join(pieces)]
+                    while kept := [
+                        (ranks[p], i) for i, p in enumerate(pairwise(parts)) if p in ranks and rng.random() >= rate
+                    ]:
+                        at = min(kept)[1]
+                        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+                    ids = tuple(map(self._inner.token_to_id, parts))
+                text.ids.extend(ids)
+        return result
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each sequence of ids; padding, begin and end leave nothing."""

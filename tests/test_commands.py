@@ -429,6 +429,41 @@ def test_scoring_again_gives_the_same_scores(copy, toy, lam):
     assert shown == json.loads(before) and (copy / "scores.json").read_bytes() == before
 
 
+EVALUATION = """
+import click
+
+from lamcore import hookimpl
+
+
+@click.command("first")
+@click.option("--first", type=int, help="Show the first records.")
+def first(registry, run, as_json, first):
+    names = sorted(registry.evaluations)
+    answers = run.trained.predict(run.data.raw["test"][:first]["input"])
+    click.echo(f"{names} {as_json} {len(answers)}")
+
+
+@hookimpl
+def register_evaluations(register):
+    register("first", first)
+"""
+
+
+def test_a_plugins_evaluation_works_instead_of_the_core_where_its_option_is_given(copy, toy, make_plugin, lam):
+    make_plugin("first", EVALUATION)
+    shown = lam("evaluate", str(copy), "--first", "2", "--json").out
+    assert "'first'" in shown and shown.endswith("] True 2\n")
+    assert "Show the first records." in lam("evaluate", "--help").out
+    scores = json.loads((copy / "scores.json").read_text(encoding="utf-8"))
+    assert json.loads(lam("evaluate", str(copy), "--json").out) == scores
+
+
+def test_an_evaluation_that_is_no_click_command_is_refused(make_plugin, lam, caplog):
+    make_plugin("odd", EVALUATION.replace('"first", first)', '"first", len)'))
+    lam("plugins")
+    assert "lamcore-odd:odd is broken: TypeError: 'first' is no click command" in caplog.text
+
+
 def test_scoring_with_other_decoding_writes_nothing(quick, tmp_path, lam):
     quick()
     run = tmp_path / "here" / "run"

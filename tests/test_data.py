@@ -240,6 +240,37 @@ def test_augmenters_vary_train_batches_by_step_and_leave_validation_alone(tmp_pa
         assert rows.tolist() == same.tolist() and torch.equal(noisy["source"], batch["source"])
 
 
+class Cut(Letters):
+    """Reads the ids that a tokenizer gives."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+
+    def encode(self, records):
+        read = {name: self.tokenizer.encode([r[name] for r in records]) for name in ("input", "target")}
+        pairs = zip(read["input"], read["target"], strict=True)
+        return [{"source": np.array(s), "target": np.array(t), "weight": 1, "size": (len(s), len(t))} for s, t in pairs]
+
+
+def test_dropout_of_merges_varies_the_pieces_of_train_batches_alone_and_follows_from_the_step(tmp_path):
+    plan = TokenizerPlan(size=12, dropout=0.5)
+    recipe = Recipe(Words(), Nothing(), Idle(), tokenizer=plan, seed=1)
+    data = Data(recipe, prepare(recipe, tmp_path), tmp_path)
+    tokenizer, _ = vocabulary(recipe, data.ready["train"])
+    data.bind(Cut(tokenizer["input"]), tokenizer, {})
+    first, second = an_epoch(data), an_epoch(data, epoch=1)
+    texts = {name: data.ready["train"][name] for name in ("input", "target")}
+    for batch in first + second:
+        for column, name in (("input", "source"), ("target", "target")):
+            ids = [[i for i in row if i] for row in batch[name].tolist()]
+            assert tokenizer[column].decode(ids) == [texts[column][row] for row in batch["rows"].tolist()]
+    lengths = [sum(int((batch["source"] > 0).sum()) for batch in part) for part in (first, second)]
+    assert lengths[0] != lengths[1] and min(lengths) > data.encoded("train").sizes[:, 0].sum()
+    assert taken(data, 3, start=2) == taken(data, 5)[2:]
+    for _, batch in data.batches("validation", 40):
+        assert batch["source"].shape[1] <= data.encoded("validation").sizes[:, 0].max()
+
+
 def test_two_augmenters_run_in_order_and_draw_apart(tmp_path):
     @dataclass
     class Note(Augmenter):

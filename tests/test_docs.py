@@ -22,7 +22,17 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 ROOT = Path(__file__).resolve().parent.parent
-HOW_TO = ["check-a-plugin", "compare-runs", "doctor", "publish-a-plugin", "variant-of-the-transformer"]
+HOW_TO = [
+    "check-a-plugin",
+    "clean-a-corpus",
+    "collect-data",
+    "compare-runs",
+    "doctor",
+    "evenness",
+    "export",
+    "publish-a-plugin",
+    "variant-of-the-transformer",
+]
 """How-tos whose blocks can be run from an empty folder."""
 PAGES = [
     ROOT / "README.md",

@@ -386,6 +386,32 @@ def test_rows_change_when_a_plugin_is_edited_and_reloaded_in_a_notebook(tmp_path
     assert (first[1], second[1]) == ("cMARK", "c edited, and longer")
 
 
+VARIANT = '''
+from dataclasses import dataclass
+
+import lamcore_mark
+
+
+@dataclass
+class Again(lamcore_mark.Mark):
+    """Mark as another plugin does."""
+'''
+
+
+def test_rows_change_when_the_plugin_is_edited_that_a_variant_derives_from(tmp_path, make_plugin):
+    def marked():
+        for name in ("lamcore_again", "lamcore_mark"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return inputs(prepare(recipe(again=importlib.import_module("lamcore_again").Again()), tmp_path))[1]
+
+    file = make_plugin("mark", STEP)
+    make_plugin("again", VARIANT)
+    assert marked() == "cMARK"
+    file.write_text(STEP.replace("MARK", " edited, and longer"))
+    assert marked() == "c edited, and longer"
+
+
 @pytest.fixture
 def small_shards(monkeypatch):
     monkeypatch.setattr(tables, "SHARD", 4)

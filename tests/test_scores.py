@@ -101,3 +101,11 @@ def test_a_batch_scorer_is_called_once_with_everything():
 def test_answers_without_records_are_a_bug():
     with pytest.raises(ValueError):
         scored({"s": Share()}, rows("a"), rows("a", "b"))
+
+
+def test_of_a_difference_zero_is_best():
+    class Gap(Pair):
+        differences = ("long",)
+
+    scores = scored({"length": Gap()}, rows("a", "bcd"), rows("a", "a"), resamples=0)
+    assert [scores[name]["direction"] for name in ("length.mean", "length.long")] == ["lower", "zero"]

@@ -61,6 +61,15 @@ def test_all_three_are_loaded_from_their_wheels(installed, run_lam, tmp_path):
     }
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("name", PACKAGES)
+def test_they_keep_every_promise_and_bring_their_licence(name, installed, run_lam, tmp_path):
+    ended = run_lam("check", f"lamcore-{name}", "--json", cwd=tmp_path, site=installed)
+    assert ended.code == 0, ended.out
+    assert (FOLDER / f"lamcore-{name}" / "LICENSE").read_bytes() == (FOLDER.parents[1] / "LICENSE").read_bytes()
+    assert list(installed.glob(f"lamcore_{name}-*.dist-info/**/LICENSE"))
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_their_own_tests_pass(name, installed, tmp_path):
     words = ["-m", "pytest", "-q", "--rootdir", str(tmp_path), "-c", os.devnull, "-p", "no:cacheprovider"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
@@ -52,6 +53,36 @@ def test_a_piece_is_a_character_where_characters_are_learnt():
     one = learn(plan("character"), {"input": ["ab a"]})["input"]
     assert one.encode(["ba b"]) == [[6, 5, 4, 6, 5]]  # a 4, b 5, the space (also before the first word) 6
     assert one.size == 4 + 3
+
+
+@pytest.mark.parametrize("kind", ["bpe", "byte_bpe"])
+def test_dropout_of_merges_cuts_into_smaller_pieces_of_the_same_text(kind):
+    one = learn(plan(kind, symbols=["<0>"]), texts())["input"]
+    known = [*ENGLISH, "Turn <0> the light", ""]
+    whole, characters = one.dropped(known, 0.0, Random(1)), one.dropped(known, 1.0, Random(1))
+    some, again, other = (one.dropped(known, 0.5, Random(seed)) for seed in (1, 1, 2))
+    assert whole == some == known and one.encode(whole) == one.encode(known)
+    assert one.encode(some) == one.encode(again) != one.encode(other)
+    lengths = [sum(map(len, one.encode(cut))) for cut in (whole, some, characters)]
+    assert lengths == sorted(set(lengths))
+    for cut in (some, other, characters):
+        assert one.decode(one.encode(cut)) == known
+        assert one.encode(cut)[4].count(4) == 1  # the symbol stays whole
+
+
+def test_dropout_passes_over_each_merge_with_its_probability_at_each_step():
+    one = learn(plan("bpe", 8), {"input": ["ab ab ab"]})["input"]
+    assert len(one.pieces("ab")) == 2
+    cut = one.encode(one.dropped(["ab"] * 4000, 0.25, Random(3)))
+    # "▁", "a", "b" and one merge: a word is cut where that one is passed over
+    assert sum(ids != one.encode(["ab"])[0] for ids in cut) / 4000 == pytest.approx(0.25, abs=0.03)
+
+
+def test_dropout_of_merges_is_refused_where_there_are_none():
+    with pytest.raises(LamcoreError, match="tokenizer.dropout is for BPE"):
+        learn(plan("character"), texts())["input"].dropped(["a"], 0.1, Random(1))
+    with pytest.raises(ValueError, match="dropout must be between 0 and 1, not 1.5"):
+        plan(dropout=1.5)
 
 
 def test_bpe_has_as_many_pieces_as_were_asked_for():

@@ -127,12 +127,13 @@ class MetricContract(ComponentContract):
                 ensure(_agree(first, second), f"{name} answers score {first}, and in another order {second}")
 
     def test_perfect_answers_score_best(self) -> None:
-        """Answers equal to what the source gave score the best end of `range`, where that is finite."""
+        """Answers equal to what the source gave score the best end of `range`, where that is finite; differences 0."""
         best = self.component.range[self.component.direction == "higher"]
         if not math.isfinite(best):
             raise unittest.SkipTest(f"the best end of its range is {best}")
         for key, value in self._score(self._perfect()).items():
-            ensure(abs(value - best) <= CLOSE, f"{key} of perfect answers is {value}, not {best}")
+            wanted = 0.0 if key in self.component.differences else best
+            ensure(abs(value - wanted) <= CLOSE, f"{key} of perfect answers is {value}, not {wanted}")
 
     def test_wrong_answers_score_worse(self) -> None:
         """Half right, wrong and empty answers never beat perfect ones, and the wrong and empty ones score worse."""
@@ -140,6 +141,7 @@ class MetricContract(ComponentContract):
         perfect = self._score(self._perfect())
         for name, answers in self._tried().items():
             scores = self._score(answers)
+            scores = {key: value for key, value in scores.items() if key not in self.component.differences}
             for key, value in scores.items():
                 ensure(
                     sign * value <= sign * perfect[key] + CLOSE,

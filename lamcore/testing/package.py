@@ -180,6 +180,17 @@ def _config_problem(registry: Registry, place: str, values: Any) -> str:
     kind = next((kind for kind, plural in PLURALS.items() if group in (kind, plural)), group)
     if kind not in (*KINDS, "decoding"):
         return ""
+    if group == PLURALS.get(kind):  # several in order, each under its label
+        parts = {label: part for label, part in values.items() if label != "defaults"}
+        if bare := [label for label, part in parts.items() if not isinstance(part, dict)]:
+            return f"{bare[0]} is no table of settings: in {group}/ each {kind} stands under a label of its own"
+        problems = (_component_problem(registry, kind, {"name": label, **part}) for label, part in parts.items())
+        return next(filter(None, problems), "")
+    return _component_problem(registry, kind, values)
+
+
+def _component_problem(registry: Registry, kind: str, values: dict[str, Any]) -> str:
+    """Say what is wrong with the settings of one component, or ""."""
     base = [word for word in values.get("defaults", []) if isinstance(word, str) and word != "_self_"]
     name = values.get("name") or next(iter(base), "")
     known = [setting.name for setting in describe(Decoding if kind == "decoding" else registry.find(kind, name))]

@@ -24,7 +24,8 @@ from lamcore.run import Run
 from lamcore.store import commit, remove
 from lamcore.tokenizer import learn
 from lamcore_trainers import Supervised
-from lamcore_trainers.optimizer import make_optimizer
+from lamcore_trainers.average import MovingAverage
+from lamcore_trainers.optimizer import AdamW
 from lamcore_trainers.progress import begin, pack
 from lamcore_transformer import Transformer
 
@@ -39,10 +40,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=words.parse_args().folder) as folder:
         model = demo_model()
         settings = Supervised(minutes=6)
-        optimizer = make_optimizer(settings, model, torch.device("cpu"))
+        optimizer, ema = AdamW(settings, model, torch.device("cpu")), MovingAverage(model, settings.ema)
         sum(p.sum() for p in model.parameters()).backward()
-        optimizer.step()
-        state = pack(begin(settings), model, optimizer, torch.device("cpu"))
+        optimizer.step(settings.lr)
+        state = pack(begin(settings), model, optimizer, ema, torch.device("cpu"))
         run = a_run(Path(folder), model)
         rows = [*cost_of_commit(Path(folder), state), *blocked(run, state)]
     table(["what", "median ms", "least", "most"], rows)

@@ -1,10 +1,17 @@
-"""Training speed beside Eole: Transformer-Tiny on Multi30k, en-de, fp32, interleaved, threads pinned.
+"""Training speed beside its peers: Transformer-Tiny on Multi30k, en-de, fp32, interleaved, threads pinned.
 
-    python tests/benchmarks/train.py --data DIR [--eole PYTHON] [--rounds 3] [--steps 100]
+    python tests/benchmarks/train.py --data DIR [--eole PYTHON] [--huggingface PYTHON] [--joeynmt PYTHON]
+        [--rounds 3] [--steps 100] [--busy]
 
-DIR holds train.{en,de}.gz and val.{en,de}.gz of Multi30k; PYTHON is that of an environment with eole (0.6.4) installed.
-Both get the same pieces of one BPE of 10,000, batches of 4,096 tokens and the same model; tokens are target tokens that
-are not padding, counted by each program itself. The first half of each run is not counted.
+DIR holds train.{en,de}.gz and val.{en,de}.gz of Multi30k; each PYTHON is that of an environment of its own: eole 0.6.4;
+transformers 5.23.0 with accelerate; joeynmt 2.3.0 with importlib_metadata and sentencepiece 0.2.0. All get the same
+pieces of one BPE of 10,000, the same model and batches of 4,096 tokens (Hugging Face: of 240 pairs, grouped by
+length, as many as lamcore's have on average). The bare loop is what the trainer is held to: the same model and batches,
+torch's AdamW and clipping, and nothing else. Tokens are target tokens that are not padding, counted by each program
+itself, and for the bare loop and Hugging Face here. The first half of each run is not counted.
+
+--busy is for a machine that does other things too: one thread, and every clock of every program shows the seconds of
+processor time that all its threads have used.
 """
 
 from __future__ import annotations
@@ -13,74 +20,99 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from measure import LAM, PINNED, measured, median, table
 
+HERE = Path(__file__).parent
+ENV = dict(PINNED)
+"""Environment of every program that is measured."""
+BUSY = "import time\n\ntime.time = time.monotonic = time.perf_counter = time.process_time\n"
+EVERY = 5
+"""Updates between two figures."""
 SHAPE = {"layers": 4, "heads": 4, "transformer_ff": 256, "hidden_size": 128}
 
 
-def lamcore(folder: Path, data: Path, steps: int) -> tuple[float, float, str]:
-    """Return tokens a second, peak megabytes, and the share of padding in the target."""
-    words = [
-        "experiment=translation/multi30k",
-        f"trainer.steps={steps}",
-        "trainer.log_every=10",
-        "decoding.max_length=2",
-    ]
-    words += [f"trainer.validate_every={steps}", "metrics=[]", f"cache={folder}/cache"]
-    words += [f"hydra.run.dir={folder}/run"]
+class Result(NamedTuple):
+    """What a run came to."""
+
+    speed: float
+    """Target tokens a second."""
+    peak_mb: float
+    padding: str = "-"
+
+
+def result(speeds: list[float], peak_mb: float, padding: str = "-") -> Result:
+    """Return the middle of the second half of the speeds."""
+    return Result(median(speeds[len(speeds) // 2 :]), peak_mb, padding)
+
+
+def lamcore(folder: Path, data: Path, steps: int) -> Result:
+    """Train by the command."""
+    words = ["experiment=translation/multi30k", f"trainer.steps={steps}", f"trainer.log_every={EVERY}"]
+    words += [f"trainer.validate_every={steps}", "metrics=[]", "decoding.max_length=2"]
+    words += [f"cache={folder}/cache", f"hydra.run.dir={folder}/run"]
     measured(["rm", "-rf", f"{folder}/run"])
-    took = measured([LAM, "train", *words, "--quiet"], {**PINNED, "MULTI30K": str(data)})
+    took = measured([LAM, "train", *words, "--quiet"], {**ENV, "MULTI30K": str(data)})
     lines = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().split("\n")[:-1]]
-    speeds = [line["tokens_per_second"] for line in lines if "tokens_per_second" in line]
-    return median(speeds[len(speeds) // 2 :]), took.peak_mb, padding(folder, data)
+    return result([line["tokens_per_second"] for line in lines if "tokens_per_second" in line], took.peak_mb)
 
 
-def padding(folder: Path, data: Path) -> str:
-    """Return the share of padding in the target over an epoch of batches."""
-    code = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-import train; train.print_padding({str(folder)!r})
-"""
-    env = {**os.environ, "MULTI30K": str(data)}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env).stdout.strip()
+def bare(folder: Path, data: Path, steps: int) -> Result:
+    """Train the model of lamcore's run in a loop that does nothing else."""
+    command = [sys.executable, str(HERE / "train_bare.py"), str(folder / "run"), str(steps)]
+    took = measured(command, {**ENV, "MULTI30K": str(data)})
+    found = json.loads(took.output.split("\n")[-2])
+    return result(found["speeds"], took.peak_mb, found["padding"])
 
 
-def print_padding(folder: str) -> None:
-    """Print how many of a hundred target positions are padding, over the first epoch of a run's batches."""
-    import torch
-
-    from lamcore.commands import _build, _prepare, read_config
-    from lamcore.kinds import Recipe
-    from lamcore.make import make
-    from lamcore.plugins import load_plugins
-    from lamcore.run import Run
-
-    registry = load_plugins()
-    recipe = make(Recipe, read_config(Path(folder) / "run"), find=registry.find)
-    run = Run(Path(folder) / "run", recipe, registry, torch.device("cpu"))
-    run.notify = lambda *_, **__: None  # type: ignore[method-assign]
-    _prepare(run)
-    _build(run)
-    filled = whole = 0
-    for epoch, batch in run.data.train_batches(recipe.trainer.batch_tokens):
-        if epoch:
-            break
-        filled, whole = filled + int((batch["target"] != 0).sum()), whole + batch["target"].numel()
-    print(f"{100 * (1 - filled / whole):.1f} %")
+def huggingface(folder: Path, python: str, steps: int) -> Result:
+    """Train a MarianMTModel with Seq2SeqTrainer."""
+    took = measured([python, str(HERE / "train_huggingface.py"), str(folder / "pieces"), str(steps)], ENV)
+    found = json.loads(took.output.split("\n")[-2])
+    return result(found["speeds"], took.peak_mb, found["padding"])
 
 
-def eole(folder: Path, python: str, steps: int) -> tuple[float, float, str]:
-    """Return tokens a second and peak megabytes of Eole."""
-    side = folder / "eole"
+def joeynmt(folder: Path, python: str, steps: int) -> Result:
+    """Train JoeyNMT's Transformer."""
+    side = folder / "pieces"
+    half = {
+        "type": "transformer", "num_layers": 4, "num_heads": 4, "hidden_size": 128, "ff_size": 256, "dropout": 0.3,
+        "embeddings": {"embedding_dim": 128, "scale": True}, "layer_norm": "post",
+    }  # fmt: skip
+    text = {"level": "word", "max_length": 512, "voc_file": f"{side}/vocab.joeynmt"}
+    config = {
+        "name": "tiny", "model_dir": f"{folder}/joeynmt", "use_cuda": False, "random_seed": 1,
+        "data": {
+            "train": f"{side}/train", "dev": f"{side}/train", "sample_dev_subset": 10, "dataset_type": "plain",
+            "src": {"lang": "en", **text}, "trg": {"lang": "de", **text},
+        },
+        "model": {"tied_embeddings": True, "tied_softmax": True, "encoder": half, "decoder": half},
+        "training": {
+            "optimizer": "adam", "adam_betas": [0.9, 0.98], "learning_rate": 0.0005, "label_smoothing": 0.1,
+            "scheduling": "warmupinversesquareroot", "learning_rate_warmup": 2000,
+            "clip_grad_norm": 1.0, "batch_size": 4096, "batch_type": "token", "normalization": "tokens",
+            "updates": steps, "epochs": 100, "logging_freq": EVERY, "validation_freq": 100 * steps, "overwrite": True,
+        },
+        "testing": {"beam_size": 1, "eval_metrics": ["bleu"], "max_output_length": 2},
+    }  # fmt: skip
+    (side / "joeynmt.yaml").write_text(yaml.safe_dump(config))
+    command = [python, "-m", "joeynmt", "train", str(side / "joeynmt.yaml"), "--skip-test"]
+    took = measured(command, ENV, cwd=folder)
+    return result([float(found) for found in re.findall(r"Tokens per Sec:\s*(\d+)", took.output)], took.peak_mb)
+
+
+def eole(folder: Path, python: str, steps: int) -> Result:
+    """Train Eole's Transformer."""
+    side = folder / "pieces"
     config = {
         "save_data": str(side), "share_vocab": True, "src_vocab": f"{side}/vocab", "tgt_vocab": f"{side}/vocab",
-        "src_vocab_size": 10000, "tgt_vocab_size": 10000, "overwrite": True, "report_every": 10, "seed": 1,
+        "src_vocab_size": 10000, "tgt_vocab_size": 10000, "overwrite": True, "report_every": EVERY, "seed": 1,
         "data": {"corpus": {"path_src": f"{side}/train.en", "path_tgt": f"{side}/train.de", "transforms": []}},
         "model": {
             "architecture": "transformer", **SHAPE, "share_embeddings": True, "share_decoder_embeddings": True,
@@ -93,55 +125,84 @@ def eole(folder: Path, python: str, steps: int) -> tuple[float, float, str]:
             "num_workers": 0, "bucket_size": 29000, "world_size": 1, "gpu_ranks": [], "valid_steps": 10 * steps,
         },
     }  # fmt: skip
-    (side / "config.yaml").write_text(yaml.safe_dump(config))
-    took = measured([python, "-m", "eole.bin.main", "train", "--config", str(side / "config.yaml")], PINNED)
-    speeds = [float(found) for found in re.findall(r"/\s*(\d+) tok/s", took.output)]
-    return median(speeds[len(speeds) // 2 :]), took.peak_mb, ""
+    (side / "eole.yaml").write_text(yaml.safe_dump(config))
+    took = measured([python, "-m", "eole.bin.main", "train", "--config", str(side / "eole.yaml")], ENV)
+    return result([float(found) for found in re.findall(r"/\s*(\d+) tok/s", took.output)], took.peak_mb)
 
 
 def write_pieces(folder: Path, data: Path) -> None:
-    """Write the pieces that lamcore's tokenizer cuts the train split into, and its vocabulary, for Eole."""
+    """Write the pieces that lamcore's tokenizer cuts the train split into, and its vocabulary, for the peers."""
     import gzip
 
-    from lamcore.tokenizer import from_file
+    from lamcore.tokenizer import SPECIAL, from_file
 
-    side = folder / "eole"
+    side = folder / "pieces"
     side.mkdir()
     tokenizer = from_file(folder / "run" / "vocabulary" / "tokenizer.json")
     for language in ("en", "de"):
         lines = gzip.decompress((data / f"train.{language}.gz").read_bytes()).decode().split("\n")[:-1]
         (side / f"train.{language}").write_text("\n".join(" ".join(tokenizer.pieces(line)) for line in lines) + "\n")
     known = json.loads(tokenizer.to_json())["model"]["vocab"]
-    (side / "vocab").write_text("\n".join(sorted(known, key=known.__getitem__)[4:]) + "\n")
+    pieces = [piece for piece in sorted(known, key=known.__getitem__) if piece not in SPECIAL]
+    (side / "vocab").write_text("\n".join(pieces) + "\n")
+    (side / "vocab.joeynmt").write_text("\n".join(["<unk>", "<pad>", "<s>", "</s>", *pieces]) + "\n")
 
 
 def main() -> None:
+    """Measure by turns and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--eole")
+    for peer in ("eole", "huggingface", "joeynmt"):
+        parser.add_argument(f"--{peer}", help="python of its environment")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--busy", action="store_true", help="one thread, seconds of processor time")
     words = parser.parse_args()
-    ours, theirs = [], []
+    peers = {"Eole 0.6.4": (eole, words.eole), "JoeyNMT 2.3.0": (joeynmt, words.joeynmt)}
+    peers["Hugging Face Trainer 5.23.0"] = (huggingface, words.huggingface)
     with tempfile.TemporaryDirectory() as name:
         folder, data = Path(name), words.data.absolute()
-        lamcore(folder, data, 10)  # prepares the data
+        lamcore(folder, data, EVERY)  # prepares the data
         write_pieces(folder, data)
+        if words.busy:
+            (folder / "busy").mkdir()
+            (folder / "busy" / "sitecustomize.py").write_text(BUSY)
+            ENV.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", OMP_PROC_BIND="false")
+            ENV["PYTHONPATH"] = os.pathsep.join([str(folder / "busy"), os.environ.get("PYTHONPATH", "")])
+        turns: dict[str, Callable[[], Result]] = {
+            "lamcore": lambda: lamcore(folder, data, words.steps),
+            "the bare loop": lambda: bare(folder, data, words.steps),
+        }
+        for peer, (run, python) in peers.items():
+            if python:
+                turns[peer] = lambda run=run, python=python: run(folder, python, words.steps)  # type: ignore[misc]
+        results: dict[str, list[Result]] = {system: [] for system in turns}
         for _ in range(words.rounds):
-            ours.append(lamcore(folder, data, words.steps))
-            if words.eole:
-                theirs.append(eole(folder, words.eole, words.steps))
-    rows = [_row("lamcore, fp32", ours)] + ([_row("Eole 0.6.4, fp32", theirs)] if theirs else [])
-    if theirs:
-        ratios = [a[0] / b[0] for a, b in zip(ours, theirs, strict=True)]
-        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        rows.append(("lamcore / Eole, pair by pair", spread, "", ""))
-    table(("system", "target tokens a second: median (least to greatest)", "padding", "peak memory, MB"), rows)
+            for system, turn in turns.items():
+                results[system].append(turn())
+    rows = []
+    for system, found in results.items():
+        ratios = [ours.speed / theirs.speed for ours, theirs in zip(results["lamcore"], found, strict=True)]
+        padding, peak = found[0].padding, max(one.peak_mb for one in found)
+        if system == "lamcore":
+            padding = results["the bare loop"][0].padding
+        rows.append(
+            (
+                f"{system}, fp32",
+                spread([one.speed for one in found], "{:,.0f}"),
+                spread(ratios),
+                padding,
+                f"{peak:,.0f}",
+            )
+        )
+    columns = ("system", "target tokens a second: median (least to greatest)", "lamcore / system, round by round")
+    table((*columns, "padding in the target", "peak memory, MB"), rows)
 
 
-def _row(name: str, results: list[tuple[float, float, str]]) -> tuple[str, str, str, str]:
-    speeds, memory = [r[0] for r in results], max(r[1] for r in results)
-    return name, f"{median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})", results[0][2], f"{memory:,.0f}"
+def spread(values: list[float], form: str = "{:.2f}") -> str:
+    """Show the middle, least and greatest of some values."""
+    middle, least, most = (form.format(value) for value in (median(values), min(values), max(values)))
+    return f"{middle} ({least} to {most})"
 
 
 if __name__ == "__main__":

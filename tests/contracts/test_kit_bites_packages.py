@@ -63,7 +63,7 @@ METADATA = {
     "License-Expression": "MIT",
     "Requires-Dist": "lamcore>=0.1,<0.2",
 }
-PRESET = {"augmenters/often.yaml": "name: NAME_twice\ncolumns: input\n"}
+PRESET = {"augmenters/often.yaml": "often:\n  name: NAME_twice\n  columns: input\n"}
 
 
 @dataclass
@@ -122,7 +122,8 @@ WRONG = {
     "offers_no_dataclass": Wrong(LOADS, replace=("@dataclass", "")),
     "clashes": Wrong(LOADS, replace=('"NAME_twice"', '"typos"')),
     "names_python": Wrong(CONFIGS, conf={"augmenters/often.yaml": "_target_: os.system\n"}),
-    "unknown_setting": Wrong(CONFIGS, conf={"augmenters/often.yaml": "name: NAME_twice\nrate: 2\n"}),
+    "unknown_setting": Wrong(CONFIGS, conf={"augmenters/often.yaml": "NAME_twice:\n  rate: 2\n"}),
+    "no_label": Wrong(CONFIGS, conf={"augmenters/often.yaml": "name: NAME_twice\ncolumns: input\n"}),
     "no_yaml": Wrong(CONFIGS, conf={"augmenters/often.yaml": "name: [\n"}),
     "broken_experiment": Wrong(
         CONFIGS,

@@ -259,8 +259,9 @@ def _live(do: Callable[[], Any], shown: Path) -> None:
     except LamcoreError as error:
         code = error.exit_code
         print(error, file=sys.stderr)
-    except KeyboardInterrupt:
-        code = 130
+    except KeyboardInterrupt:  # then Python ends by that signal
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     except BaseException:
         traceback.print_exc()
     finally:

@@ -6,9 +6,10 @@ import random
 import shutil
 
 import pytest
-import torch
 from disk import crash
 from harness import STEPS, TRANSFORMER, Bench, Child, finish, go, log_lines
+
+from lamcore_trainers.optimizer import AdamW
 
 SEED = 20
 TRIES = 100
@@ -93,7 +94,7 @@ def test_a_run_killed_at_its_first_or_last_step_or_at_the_edge_of_an_epoch_goes_
 
 
 def _kill_at(step, after):
-    count, real = 0, torch.optim.AdamW.step
+    count, real = 0, AdamW.step
 
     def counted(optimizer, *words):
         nonlocal count
@@ -104,4 +105,4 @@ def _kill_at(step, after):
         if count == step:
             crash()
 
-    torch.optim.AdamW.step = counted
+    AdamW.step = counted

@@ -52,7 +52,7 @@ def answered(source: RunAnswers) -> dict[str, Iterable[Record]]:
     splits: dict[str, Iterable[Record]] = {"train": _train(source, _records(given["train"]))}
     for split, rows in given.items():
         records = _records(rows) if split != "train" else iter(())
-        first = next(records, {})
+        first: Record = next(records, {})
         if first.get("input") and first.get("target"):
             splits[split] = _held_out(source, chain([first], records))
     return splits

@@ -1,4 +1,4 @@
-"""Preprocessors for text: clean, normalise, placeholders, length_filter, deduplicate."""
+"""Preprocessors: clean, normalise, placeholders, length_filter, deduplicate, language_tag; and the verb overlap."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 from lamcore import hookimpl
 from lamcore_clean.clean import Clean
 from lamcore_clean.deduplicate import Deduplicate
+from lamcore_clean.language import LanguageTag
 from lamcore_clean.lengths import LengthFilter, Unit
 from lamcore_clean.normalise import Case, Form, Normalise
+from lamcore_clean.overlap import command
 from lamcore_clean.placeholders import Placeholders
 
 __all__ = [
@@ -16,19 +18,28 @@ __all__ = [
     "Clean",
     "Deduplicate",
     "Form",
+    "LanguageTag",
     "LengthFilter",
     "Normalise",
     "Placeholders",
     "Unit",
+    "register_commands",
     "register_preprocessors",
 ]
 
 
 @hookimpl
 def register_preprocessors(register: Any) -> None:
-    """Offer the five steps."""
+    """Offer the six steps."""
     register("clean", Clean)
     register("normalise", Normalise)
     register("placeholders", Placeholders)
     register("length_filter", LengthFilter)
     register("deduplicate", Deduplicate)
+    register("language_tag", LanguageTag)
+
+
+@hookimpl
+def register_commands(register: Any) -> None:
+    """Offer `overlap`."""
+    register("overlap", command)

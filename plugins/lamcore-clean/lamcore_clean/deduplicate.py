@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from lamcore import LamcoreError, Preprocessor, Record
-from lamcore_clean.near import folded, shingles, similarity
+from lamcore_clean.near import Index, folded, shingles, similarity
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-_HASHES = 128
 
 
 @dataclass
@@ -72,18 +69,14 @@ def _first_of_each(rows: Dataset) -> Any:
 
 def _unlike(rows: Dataset, kept: Any, near: float) -> list[int]:
     """Return those of the row numbers `kept` whose row is not nearly an earlier one of them."""
-    from datasketch import MinHash, MinHashLSH
-
-    index = MinHashLSH(near, _HASHES, weights=(0.1, 0.9))  # candidates are checked, so rather too many than too few
-    blank = MinHash(_HASHES, hashfunc=zlib.crc32)  # Python's own hash differs from process to process
+    index = Index(near)
     new: list[int] = []
     subset = rows.select(kept)
     for row, key in zip(kept.tolist(), _keys(subset), strict=True):
         runs = shingles(key)
-        signature = blank.copy()
-        signature.update_batch([run.encode() for run in runs])
-        if not any(similarity(runs, shingles(_key(rows, other))) >= near for other in index.query(signature)):
-            index.insert(row, signature, check_duplication=False)
+        signature = index.signature(runs)
+        if not any(similarity(runs, shingles(_key(rows, other))) >= near for other in index.candidates(signature)):
+            index.add(row, signature)
             new.append(row)
     return new
 

@@ -81,8 +81,8 @@ def _some(split: str, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def folded(text: str) -> str:
-    """Return a text as the core compares inputs of different splits."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Return a text but for Unicode form (NFKC), case and blanks, as the core compares inputs of different splits."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _digest(text: str) -> bytes:

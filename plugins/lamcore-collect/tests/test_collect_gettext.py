@@ -142,6 +142,15 @@ def test_an_installed_distribution_gives_its_catalogues(tmp_path, monkeypatch):
     assert [record["domain"] for record in source.load()["train"]] == ["shop/shop"]
 
 
+def test_messages_that_differ_in_case_and_blanks_alone_stay_in_one_split(tmp_path):
+    words = [f"word {at}" for at in range(40)]
+    entries = [{"msgid": text, "msgstr": "x"} for word in words for text in (word, f" {word.upper()}\n")]
+    po(tmp_path / "de.po", *entries, language="de")
+    splits = Gettext(languages=["en", "de"], folder=str(tmp_path), split=[1, 1, 1]).load()
+    places = {split: {record["input"].strip().lower() for record in rows} for split, rows in splits.items()}
+    assert sum(len(found) for found in places.values()) == 40
+
+
 def test_a_changed_catalogue_changes_the_fingerprint(tmp_path):
     po(tmp_path / "de.po", {"msgid": "Off", "msgstr": "Aus"}, language="de")
     before = german(tmp_path).fingerprint()

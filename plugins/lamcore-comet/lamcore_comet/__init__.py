@@ -96,19 +96,18 @@ class Comet(Metric):
             raise LamcoreError(f"{what}. Name the program of the environment that has the scorer.") from error
         except subprocess.TimeoutExpired as error:
             what = f"comet.command took longer than {self.timeout:g} seconds for {len(rows)} answers"
-            raise LamcoreError(f"{what}: raise comet.timeout.") from error
+            raise LamcoreError(f"{what}: raise metrics.comet.timeout.") from error
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["nothing on standard error"])[-1]
+            last = done.stderr.strip().split("\n")[-1] or "nothing on standard error"
             raise LamcoreError(f"comet.command ended with exit code {done.returncode}: {last}")
-        return _numbers(done.stdout.splitlines(), len(rows))
+        return _numbers(done.stdout.removesuffix("\n").split("\n") if done.stdout else [], len(rows))
 
 
 def _numbers(lines: Sequence[str], wanted: int) -> list[float]:
     """Return the scores that were written, or raise the error that says what was written instead."""
     if len(lines) != wanted:
-        what = (
-            f"comet.command wrote {len(lines)} lines for {wanted} answers, the first ones: {some(map(repr, lines), 2)}"
-        )
+        shown = some(map(repr, lines), 2) or "nothing"
+        what = f"comet.command wrote {len(lines)} lines for {wanted} answers ({shown})"
         raise LamcoreError(f"{what}. It must write one number for each, and nothing else, to standard output.")
     scores = []
     for number, line in enumerate(lines, 1):

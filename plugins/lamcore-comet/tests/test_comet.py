@@ -66,8 +66,9 @@ def test_no_answers_start_no_command():
     [
         ("raise SystemExit(3)", "comet.command ended with exit code 3: nothing on standard error"),
         ("raise ValueError('no model')", "comet.command ended with exit code 1: ValueError: no model"),
-        ("print(0.5)", "comet.command wrote 1 lines for 2 answers, the first ones: '0.5'"),
-        ("print('a\\nb\\nc')", "comet.command wrote 3 lines for 2 answers, the first ones: 'a', 'b' and 1 more"),
+        ("pass", "comet.command wrote 0 lines for 2 answers (nothing)"),
+        ("print(0.5)", "comet.command wrote 1 lines for 2 answers ('0.5')"),
+        ("print('a\\nb\\nc')", "comet.command wrote 3 lines for 2 answers ('a', 'b' and 1 more)"),
         ("print('0.5\\nsegment 0.7')", "comet.command: line 2 of its output is no number: 'segment 0.7'"),
     ],
 )
@@ -84,7 +85,7 @@ def test_a_program_that_is_not_there_is_named():
 
 def test_a_command_that_takes_too_long_is_ended(comet):
     slow = comet("import threading; threading.Event().wait()", timeout=0.3)
-    with pytest.raises(LamcoreError, match=r"longer than 0.3 seconds for 2 answers: raise comet.timeout"):
+    with pytest.raises(LamcoreError, match=r"longer than 0.3 seconds for 2 answers: raise metrics.comet.timeout"):
         slow.counts(ANSWERS, RECORDS)
 
 

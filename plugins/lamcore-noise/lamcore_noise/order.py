@@ -11,7 +11,7 @@ from lamcore_noise.words import check_shares, chosen, cut, is_free, vary
 
 @dataclass
 class DropWords(Augmenter):
-    """Leave words out, but never all of a text."""
+    """Leave words out, but never all of a text: word dropout (Iyyer et al. 2015)."""
 
     columns: list[str] = field(default_factory=lambda: ["input"])
     """Text columns to vary; those that a record lacks are passed over."""

@@ -178,29 +178,35 @@ class SelfAttention(nn.Module):
         rate = self.rate if self.training else 0.0
         return self.outward(attend(self.split(x, turn), None, self.heads, mask, rate))
 
-    def step(self, x: Tensor, cache: Tensor, length: int, turn: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Map the newest token of each row, (N, D), to (N, D).
+    def step(
+        self, x: Tensor, cache: Tensor, times: list[int], seen: Tensor | None, turn: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """Map the newest token of each row, (R, W, D), W rows a record, to (R, W, D).
 
-        `cache` (2, room, N, D) holds the keys and values of the `length` tokens before; those of x are added to it.
+        `cache` (2, R*H, room, d) holds keys and values of what all rows of a record have written, at the places `times`
+        of their answers; the last W are those of x, which are added to it. `seen`, 0 or -inf, says which of them each
+        row continues: (R*H, W, len(times)) or, where it is all, None.
         """
-        N, D = x.shape
-        packed = self.split(x[:, None], turn)  # (3, N*H, 1, d)
-        cache[:, length] = packed[1:].view(2, N, D)
-        keys, values = cache[:, : length + 1].view(2, length + 1, N * self.heads, -1).transpose(1, 2)
-        bias = self.bias(length, length + 1, x.device)
-        bias = None if bias is None else bias.repeat(N, 1, 1)  # (N*H, 1, length + 1)
-        return self.outward(_look_up(packed[0], keys, values, bias).view(N, D))
+        packed = self.split(x, turn)  # (3, R*H, W, d)
+        cache[:, :, len(times) - x.shape[1] : len(times)] = packed[1:]
+        bias = self.bias(times[-1], times[-1] + 1, x.device)
+        if bias is not None:
+            bias = bias[:, :, times].repeat(len(x), 1, 1)  # (R*H, 1, len(times))
+            seen = bias if seen is None else seen + bias
+        return self.outward(_look_up(packed[0], cache[:, :, : len(times)], self.heads, seen))
 
 
 MakeAttention = Callable[[int, int, float], SelfAttention]
 """(width, heads, dropout of the attention weights) -> the self-attention of a layer."""
 
 
-def _look_up(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-    scores = torch.bmm(query, keys.transpose(1, 2)).mul_(query.shape[-1] ** -0.5)
+def _look_up(query: Tensor, memory: Tensor, heads: int, mask: Tensor | None) -> Tensor:
+    """Return what `attend` does, (R, W, D), with fewer calls: for a query that is short and learns nothing."""
+    scores = torch.bmm(query, memory[0].transpose(1, 2)).mul_(query.shape[-1] ** -0.5)
     if mask is not None:
         scores += mask
-    return torch.bmm(torch.softmax(scores, -1), values)
+    mixed = torch.bmm(torch.softmax(scores, -1), memory[1])
+    return mixed.unflatten(0, (-1, heads)).transpose(1, 2).flatten(2)
 
 
 class CrossAttention(nn.Module):
@@ -222,15 +228,9 @@ class CrossAttention(nn.Module):
         return self.outward(attend(query, remembered, self.heads, mask, self.rate if self.training else 0.0))
 
     def step(self, x: Tensor, remembered: Tensor, mask: Tensor | None) -> Tensor:
-        """Map the newest token of each row, (N, D), to (N, D).
-
-        Rows of one record share its keys and values: they stand as queries side by side. `mask` is (B*H, 1, S).
-        """
-        N, D = x.shape
-        records = remembered.shape[1] // self.heads
-        query = self.query(x).view(records, N // records, self.heads, -1).transpose(1, 2)
-        mixed = _look_up(query.reshape(records * self.heads, N // records, -1), remembered[0], remembered[1], mask)
-        return self.outward(mixed.view(records, self.heads, N // records, -1).transpose(1, 2).reshape(N, D))
+        """Map the newest token of each row, (R, W, D), W rows a record, to (R, W, D); `mask` is (R*H, 1, S)."""
+        query = split_heads(self.query(x), 1, self.heads)
+        return self.outward(_look_up(query[0], remembered, self.heads, mask))
 
 
 # ----------------------------------------------------------------------------------------------------- layers
@@ -335,14 +335,15 @@ class DecoderLayer(nn.Module):
         self,
         x: Tensor,
         remembered: Tensor,
+        mask: Tensor | None,
         cache: Tensor,
-        length: int,
-        memory_mask: Tensor | None,
+        times: list[int],
+        seen: Tensor | None,
         turn: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
-        """Map the newest token of each row, (N, D), to (N, D); see the `step` of either attention."""
-        x = self.around_attention(x, lambda y: self.attention.step(y, cache, length, turn))
-        x = self.around_cross(x, lambda y: self.cross.step(y, remembered, memory_mask))
+        """Map the newest token of each row, (R, W, D), to (R, W, D); see the `step` of either attention."""
+        x = self.around_attention(x, lambda y: self.attention.step(y, cache, times, seen, turn))
+        x = self.around_cross(x, lambda y: self.cross.step(y, remembered, mask))
         return self.around_feed_forward(x, self.feed_forward)
 
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lamcore import Answer, Decoding, Example, Record
-from lamcore.decode import limits, search
+from lamcore import Answer, Decoding, Example, LamcoreError, Record
+from lamcore.decode import Allowed, constraint, limits, search
 from lamcore_transformer import layers
 
 if TYPE_CHECKING:
@@ -80,24 +80,35 @@ class TransformerModel(nn.Module):
     # ------------------------------------------------------------------------------------- records to tensors
 
     def encode(self, records: list[Record]) -> list[Example]:
-        """Return `source` and `target`, token ids that close with the end mark, cut to max_length."""
+        """Return `source` and `target`, token ids that close with the end mark, cut to max_length.
+
+        Where records have a column `prefix`, also its ids: what the answer has to begin with."""
         sources = self._ids(self.source_tokenizer, [record["input"] for record in records])
         targets = self._ids(self.target_tokenizer, [record["target"] for record in records])
-        return [
+        examples: list[Example] = [
             {"source": source, "target": target, "size": (len(source), len(target))}
             for source, target in zip(sources, targets, strict=True)
         ]
+        if any("prefix" in record for record in records):
+            for record, example in zip(records, examples, strict=True):
+                example["prefix"] = self._prefix(record)
+        return examples
+
+    def _prefix(self, record: Record) -> np.ndarray:
+        (ids,) = self.target_tokenizer.encode([record.get("prefix") or ""])
+        if self.target_tokenizer.unk in ids:
+            what = f"Record {record.get('id')!r}: the prefix {record['prefix']!r} holds characters"
+            raise LamcoreError(f"{what} that stand in no target of the train split; leave them out.")
+        return np.array(ids, dtype=np.int32)
 
     def _ids(self, tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
         most = self.settings.max_length - 1
         return [np.array([*ids[:most], tokenizer.eos], dtype=np.int32) for ids in tokenizer.encode(texts)]
 
     def collate(self, examples: list[Example]) -> dict[str, Tensor]:
-        """Pad to `source` (B, S) and `target` (B, T)."""
-        return {
-            "source": _pad([example["source"] for example in examples], self.source_tokenizer.pad),
-            "target": _pad([example["target"] for example in examples], self.target_tokenizer.pad),
-        }
+        """Pad to `source` (B, S), `target` (B, T) and, where there is one, `prefix` (B, P), with -1."""
+        pads = {"source": self.source_tokenizer.pad, "target": self.target_tokenizer.pad, "prefix": -1}
+        return {name: _pad([example[name] for example in examples], pads[name]) for name in pads if name in examples[0]}
 
     # ------------------------------------------------------------------------------------------------ learning
 
@@ -165,53 +176,93 @@ class TransformerModel(nn.Module):
 
     @torch.inference_mode()
     def predict(self, batch: dict[str, Tensor], decoding: Decoding) -> list[Answer]:
-        """Return one {"target", "score"} a record; score is the log probability over its length penalty."""
+        """Return one {"target", "score"} a record, with `alternatives` (more such, itself the first) if n_best > 1.
+
+        A score is the log probability over its length penalty."""
         was_training = self.training
         self.eval()
-        memory, mask = self._read(batch["source"])
-        lengths = (batch["source"] != self.source_tokenizer.pad).sum(1) - 1
-        most = limits(lengths, decoding).clamp(max=self.settings.max_length - 1)
-        tokenizer = self.target_tokenizer
-        never = (tokenizer.pad, tokenizer.unk, tokenizer.bos)
-        found = search(_Steps(self, memory, mask), most, decoding, bos=tokenizer.bos, eos=tokenizer.eos, never=never)
+        source, tokenizer = batch["source"], self.target_tokenizer
+        memory, mask = self._read(source)
+        prefix = batch.get("prefix", source.new_zeros(len(source), 0))
+        most = limits((source != self.source_tokenizer.pad).sum(1) - 1, decoding) + (prefix >= 0).sum(1)
+        most = most.clamp(max=self.settings.max_length - 1)
+        marks: dict[str, Any] = {"bos": tokenizer.bos, "eos": tokenizer.eos}
+        marks["never"] = (tokenizer.pad, tokenizer.unk, tokenizer.bos)
+        allowed = self._allowed(source, prefix, most, decoding.copy) if decoding.copy or prefix.shape[1] else None
+        keys = [[i for i in row if i != self.source_tokenizer.pad] for row in source.tolist()]
+        found = search(_Steps(self, memory, mask), most, decoding, allowed=allowed, keys=keys, **marks)
         self.train(was_training)
-        texts = tokenizer.decode([answers[0].ids for answers in found])
-        return [{"target": text, "score": answers[0].score} for text, answers in zip(texts, found, strict=True)]
+        texts = iter(tokenizer.decode([answer.ids for answers in found for answer in answers]))
+        ranked = [[{"target": next(texts), "score": answer.score} for answer in answers] for answers in found]
+        return [{**best[0], "alternatives": best} if decoding.n_best > 1 else best[0] for best in ranked]
+
+    def _allowed(self, source: Tensor, prefix: Tensor, most: Tensor, copied: list[str]) -> Allowed:
+        """Return what has answers begin with their prefix, and hold each symbol to copy as often as the input does."""
+        read, write = (
+            source.new_tensor([_piece(tokenizer, symbol) for symbol in copied])
+            for tokenizer in (self.source_tokenizer, self.target_tokenizer)
+        )
+        counts = (source[:, :, None] == read).sum(1)
+        return constraint(most, self.target_tokenizer.size, self.target_tokenizer.eos, prefix, write, counts)
+
+
+def _piece(tokenizer: Tokenizer, symbol: str) -> int:
+    (ids,) = tokenizer.encode([symbol])
+    if len(ids) != 1 or ids[0] == tokenizer.unk:
+        raise LamcoreError(f"decoding.copy: {symbol!r} is no single piece of the vocabulary; see tokenizer.symbols.")
+    return ids[0]
 
 
 class _Steps:
-    """Answers half-way: what the decoder remembers of the inputs, and of the tokens it has written."""
+    """Answers half-way: what the decoder remembers of the inputs, and of the tokens that it has written.
+
+    Those stay where they are: a row of a beam finds its own among those of its record by `seen`."""
 
     def __init__(self, model: TransformerModel, memory: Tensor, mask: Tensor | None):
-        self.model, self.length = model, 0
+        self.model, self.heads = model, model.settings.heads
         self.layers: list[Any] = list(model.decoder.layers)
-        self.inputs = torch.stack([layer.cross.remember(memory) for layer in self.layers])  # (L, 2, B*H, S, d)
-        heads = model.settings.heads
-        self.mask = None if mask is None else mask.squeeze(1).repeat_interleave(heads, 0)  # (B*H, 1, S)
-        self.cache = memory.new_empty(len(self.layers), 2, ROOM, len(memory), model.settings.width)
+        self.inputs = torch.stack([layer.cross.remember(memory) for layer in self.layers])  # (L, 2, R*H, S, d)
+        self.mask = None if mask is None else mask.squeeze(1).repeat_interleave(self.heads, 0)  # (R*H, 1, S)
+        self.cache = self.inputs[:, :, :, :0]  # (L, 2, R*H, room, d)
+        self.times: list[int] = []
+        """Place in its answer of each token of a record in the cache."""
+        self.seen: Tensor | None = None
+        """Which of them each row continues, (R, W, written), 0 or -inf; None: all."""
+        self.length = 0
 
     def step(self, tokens: Tensor) -> Tensor:
-        model = self.model
-        if self.length == self.cache.shape[2]:
-            self.cache = F.pad(self.cache, (0, 0, 0, 0, 0, ROOM))
+        model, records = self.model, self.inputs.shape[2] // self.heads
+        x = model.target_embedding(tokens.view(records, -1)) * model.settings.width**0.5  # (R, W, D)
         place, turn = model._positions(self.length, self.length + 1, model.target_places, tokens.device)
-        x = model.target_embedding(tokens) * model.settings.width**0.5
         x = x if place is None else x + place.to(x.dtype)
+        seen = self._write(x)
         for layer, inputs, cache in zip(self.layers, self.inputs, self.cache, strict=True):
-            x = layer.step(x, inputs, cache, self.length, self.mask, turn)
+            x = layer.step(x, inputs, self.mask, cache, self.times, seen, turn)
+        return F.linear(model.decoder.last(x), model._writer()).flatten(0, 1)
+
+    def _write(self, x: Tensor) -> Tensor | None:
+        """Make room for a token a row; return `seen` for each head, (R*H, W, written), or None."""
+        width = x.shape[1]
+        self.times += [self.length] * width
         self.length += 1
-        return F.linear(model.decoder.last(x), model._writer())
+        if len(self.times) > self.cache.shape[3]:
+            self.cache = F.pad(self.cache, (0, 0, 0, ROOM * width))
+        if self.seen is None:
+            return None
+        own = torch.full((width, width), -torch.inf, device=x.device, dtype=x.dtype).fill_diagonal_(0)
+        self.seen = torch.cat([self.seen, own.expand(len(x), -1, -1)], 2)
+        return self.seen[:, None].expand(-1, self.heads, -1, -1).flatten(0, 1)
 
     def select(self, rows: Tensor, records: Tensor | None) -> None:
-        old = self.cache
-        room = -(-(self.length + 1) // ROOM) * ROOM
-        self.cache = old.new_empty(*old.shape[:2], room, len(rows), old.shape[4])
-        for written, new in zip(old.flatten(0, 1), self.cache.flatten(0, 1), strict=True):
-            torch.index_select(written[: self.length], 1, rows, out=new[: self.length])
+        old = self.inputs.shape[2] // self.heads
+        new = old if records is None else len(records)
+        if self.seen is None and len(rows) > new:
+            self.seen = self.cache.new_zeros(old, 1, len(self.times))
+        if self.seen is not None:
+            self.seen = self.seen.flatten(0, 1).index_select(0, rows).unflatten(0, (new, -1))
         if records is not None:
-            heads = self.model.settings.heads
-            places = (records[:, None] * heads + torch.arange(heads, device=records.device)).flatten()
-            self.inputs = self.inputs.index_select(2, places)
+            places = (records[:, None] * self.heads + torch.arange(self.heads, device=records.device)).flatten()
+            self.inputs, self.cache = self.inputs.index_select(2, places), self.cache.index_select(2, places)
             self.mask = None if self.mask is None else self.mask.index_select(0, places)
 
 

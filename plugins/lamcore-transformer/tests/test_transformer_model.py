@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lamcore import Decoding, Record
+from lamcore import Decoding, LamcoreError, Record
 from lamcore_transformer import Activation, NormKind, Place, Positions, Transformer
 from lamcore_transformer.model import TransformerModel
 
@@ -89,6 +90,47 @@ def test_cached_decoding_scores_as_the_whole_model_does(place: Place, positions:
         rows = [row | {"target": answer["target"]} for row, answer in zip(ROWS, answers, strict=True)]
         losses, _ = model(batch_of(model, rows))
         torch.testing.assert_close(-losses, torch.tensor([a["score"] for a in answers]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "decoding", [Decoding(), Decoding(beam=3, n_best=2), Decoding(temperature=1.0, n_best=2)], ids=str
+)
+def test_answers_begin_with_the_prefix_and_copy_what_is_to_be_copied(decoding: Decoding):
+    model = make().eval()
+    decoding = dataclasses.replace(decoding, copy=["l", "e"], max_ratio=0, max_length=12)
+    rows = [row | {"prefix": prefix} for row, prefix in zip(ROWS, ["xyz", None, "c", "lol"], strict=True)]
+    together = model.predict(batch_of(model, rows), decoding)
+    for row, answer in zip(rows, together, strict=True):
+        assert answer["target"].startswith(row["prefix"] or "")
+        assert [answer["target"].count(one) for one in "le"] == [row["input"].count(one) for one in "le"]
+        (alone,) = model.predict(batch_of(model, [row]), decoding)
+        assert alone["target"] == answer["target"]
+        assert answer.get("alternatives", [answer])[0] == {"target": answer["target"], "score": answer["score"]}
+        assert len(answer.get("alternatives", [])) == (decoding.n_best if decoding.n_best > 1 else 0)
+
+
+def test_a_prefix_has_room_beyond_the_limit_of_the_answer():
+    model = make().eval()
+    rows = [{"id": "1", "input": "a", "target": "", "prefix": "abcdefghijklmnopqrstuvw"}]
+    (answer,) = model.predict(batch_of(model, rows), Decoding(max_length=2))
+    assert answer["target"].startswith(rows[0]["prefix"])
+    assert len(answer["target"]) <= len(rows[0]["prefix"]) + 2
+
+
+def test_a_copy_that_is_no_single_piece_is_refused():
+    model = make().eval()
+    with pytest.raises(LamcoreError, match="decoding.copy: 'ab' is no single piece of the vocabulary"):
+        model.predict(batch_of(model, ROWS), Decoding(copy=["ab"]))
+
+
+def test_a_prefix_that_the_vocabulary_lacks_is_refused():
+    class Poor(Letters):
+        def encode(self, texts: list[str]) -> list[list[int]]:
+            return [[1 if i > 28 else i for i in ids] for ids in super().encode(texts)]
+
+    model = Transformer(layers=1, width=8, heads=2).build({"input": LETTERS, "target": Poor()}, {})
+    with pytest.raises(LamcoreError, match="Record '7': the prefix 'xyz' holds characters"):
+        model.encode([{"id": "7", "input": "a", "target": "b", "prefix": "xyz"}])
 
 
 def test_greedy_decoding_takes_what_logits_say():

@@ -39,7 +39,12 @@ def register_evaluations(register: Register) -> None:
 
 
 @click.command("winomt")
-@click.option("--winomt", metavar="FOLDER", type=click.Path(path_type=Path), help="Score the gender of professions.")
+@click.option(
+    "--winomt",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Score how professions in WinoMT's files are gendered.",
+)
 @click.option(
     "--winomt-language",
     type=click.Choice([language.value for language in Language]),

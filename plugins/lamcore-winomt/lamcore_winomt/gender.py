@@ -100,7 +100,7 @@ def _german_case(word: str) -> str | None:
 def lexicon(language: Language) -> dict[str, Nouns]:
     """Return {profession: its nouns} of a language."""
     text = (Path(__file__).parent / f"{language.value}.tsv").read_text(encoding="utf-8")
-    rows = [line.split("\t") for line in text.splitlines()[1:]]
+    rows = [line.split("\t") for line in text.rstrip("\n").split("\n")[1:]]
     return {occupation: _nouns(language, *(cell.split() for cell in cells)) for occupation, *cells in rows}
 
 

@@ -1,0 +1,104 @@
+"""Put records into slices by what a column holds, or by what follows from their input."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lamcore import LamcoreError
+from lamcore.errors import unknown
+from lamcore.kinds import Record
+from lamcore.run import Run
+
+QUANTILES = 4
+"""Slices of a column of many numbers, each with about as many records."""
+FEW = 8
+"""Different numbers that still make a slice each."""
+MOST = 20
+"""Slices of a column of texts: the most frequent ones; the others are one slice together."""
+Slices = dict[str, list[int]]
+"""{name: row numbers}."""
+
+
+def derived(run: Run) -> dict[str, Callable[[Record], Any]]:
+    """Return what slices can be made by besides columns: {name: value of a record}, all of the first column read.
+
+    `length` counts words (or items of a list), `pieces` those that the run's tokenizer cuts the text into, `script` is
+    what most letters are written in."""
+    architecture = run.recipe.architecture
+    filled = {*architecture.answers, *architecture.labels}
+    column = next((name for name in architecture.reads if name not in filled), "input")
+    found: dict[str, Callable[[Record], Any]] = {
+        "length": lambda record: len(record[column].split() if isinstance(record[column], str) else record[column]),
+        "script": lambda record: script(str(record[column])),
+    }
+    if tokenizer := run.trained.tokenizer.get(column):
+        found["pieces"] = lambda record: len(tokenizer.encode([record[column]])[0])
+    return found
+
+
+def sliced(
+    splits: Mapping[str, Sequence[Record]], columns: Sequence[str], derive: Mapping[str, Callable[[Record], Any]]
+) -> dict[str, dict[str, Slices]]:
+    """Return {split: {column: slices}}; a column that no split has is refused, a split without it has no slices."""
+    held = {split: {name for record in records for name in record} for split, records in splits.items()}
+    for column in columns:
+        if column not in (known := {*derive, *set().union(*held.values())}):
+            raise unknown("column", column, known, has="The test records have")
+    found: dict[str, dict[str, Slices]] = {split: {} for split in splits}
+    for split, records in splits.items():
+        for column in columns:
+            if column in held[split]:
+                found[split][column] = slices(column, [record[column] for record in records])
+            elif column in derive:
+                found[split][column] = slices(column, [derive[column](record) for record in records])
+    return found
+
+
+def slices(column: str, values: Sequence[Any]) -> Slices:
+    """Return the slices of a column: one a value, most frequent first, or quantiles where it holds many numbers."""
+    if strange := next((value for value in values if not isinstance(value, str | int | float | bool | None)), None):
+        what = f"The column {column!r} holds {type(strange).__name__}s"
+        raise LamcoreError(f"{what}: slices are made by text, numbers, truth values.")
+    numbers = {value for value in values if isinstance(value, int | float) and not isinstance(value, bool)}
+    if len(numbers) > FEW and all(value in numbers for value in values):
+        return quantiles(values)
+    frequent = [value for value, _ in Counter(values).most_common()]
+    shown = {value: name_of(value) for value in (sorted(frequent) if numbers == {*frequent} else frequent)[:MOST]}
+    found: Slices = {name: [] for name in shown.values()}
+    for row, value in enumerate(values):
+        found.setdefault(shown.get(value, f"({len(frequent) - MOST} others)"), []).append(row)
+    return found
+
+
+def name_of(value: Any) -> str:
+    """Return a slice's name: the value as JSON writes it, texts as they are."""
+    return {None: "(none)", True: "true", False: "false", "": "(empty)"}.get(value, str(value))
+
+
+def quantiles(values: Sequence[float]) -> Slices:
+    """Cut numbers at their quartiles; equal numbers are always in one slice, so that there may be fewer than four."""
+    edges = np.unique(np.quantile(values, np.arange(1, QUANTILES) / QUANTILES, method="inverted_cdf"))
+    buckets = np.searchsorted(edges, values, side="left")
+    found: Slices = {}
+    for bucket in np.unique(buckets):
+        rows = np.flatnonzero(buckets == bucket).tolist()
+        low, high = (extreme(values[row] for row in rows) for extreme in (min, max))
+        found[f"{low:g}" if low == high else f"{low:g} to {high:g}"] = rows
+    return found
+
+
+def script(text: str) -> str:
+    """Return the script that most letters of a text are of, by the first word of their Unicode names: `latin`."""
+    counts = Counter(_script(letter) for letter in text if letter.isalpha())
+    return counts.most_common(1)[0][0] if counts else "(none)"
+
+
+@cache
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "UNKNOWN").split()[0].lower()

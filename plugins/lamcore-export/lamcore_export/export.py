@@ -1,0 +1,97 @@
+"""Write an export: read the run, make a folder under another name, compare its scores, then put it in place."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from lamcore.errors import LamcoreError
+from lamcore.model import TrainedModel, load_model
+from lamcore.plugins import Registry
+from lamcore.store import room, sync
+from lamcore.tokenizer import files_of
+from lamcore_export.net import Net, net_of
+from lamcore_export.readme import readme
+
+NEEDS = {
+    "ctranslate2": ["ctranslate2"],
+    "onnx": ["onnx", "onnxruntime", "onnxscript"],
+    "huggingface": ["transformers"],
+    "torch": [],
+}
+"""Kind -> the modules that it takes."""
+TOLERANCE = 2e-3
+"""Greatest difference of a score that is float32's own: scores are sums of hundreds of products, of size 10 or so."""
+
+
+def export(registry: Registry, run: Path, kind: str, out: Path | None, int8: bool = False) -> tuple[Path, float]:
+    """Export the model of a run's or a model's folder; return the new folder and the greatest difference of a score.
+
+    Raise LamcoreError where the folder is there, the architecture does not fit, or a library lacks."""
+    if lacking := [name for name in NEEDS[kind] if importlib.util.find_spec(name) is None]:
+        raise LamcoreError(f"--to {kind} needs {', '.join(lacking)}: pip install 'lamcore-export[{kind}]'")
+    if int8 and kind != "ctranslate2":
+        raise LamcoreError(f"--int8 is for --to ctranslate2, not for {kind}.")
+    folder = place(run, kind, out)
+    trained = load_model(run, registry, torch.device("cpu"))
+    net = net_of(registry, run, trained)
+    to = importlib.import_module(f"lamcore_export.to_{kind}")
+    with whole(folder) as temporary:
+        difference = to.write(temporary, net, trained, **({"int8": True} if int8 else {}))
+        if not difference <= TOLERANCE:
+            raise LamcoreError(f"{run} can't be exported to {kind}: scores would differ by {difference:.2g}.")
+        describe(temporary, kind, net, trained, int8)
+    return folder, difference
+
+
+def place(run: Path, kind: str, out: Path | None) -> Path:
+    """Return the folder to make: never one that is there, and none within the model folder, which is handed on."""
+    inner = run / "model"
+    if out is None and not inner.is_dir():
+        raise LamcoreError(
+            f"{run} is no run with a finished model; to export a model folder say where to: --out FOLDER."
+        )
+    folder = out or run / "exports" / kind
+    model = (inner if inner.is_dir() else run).resolve()
+    if model in (folder.resolve(), *folder.resolve().parents):
+        raise LamcoreError(
+            f"{folder} lies in the model folder {model}, which takes no other files: choose another --out."
+        )
+    if folder.exists() or folder.is_symlink():
+        raise LamcoreError(f"{folder} is there already: remove it, or choose another --out.")
+    return folder
+
+
+@contextmanager
+def whole(folder: Path) -> Iterator[Path]:
+    """Give a new folder of another name that takes this name when all went well, and else is removed."""
+    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
+    with room(folder):
+        try:
+            temporary.mkdir(parents=True)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise LamcoreError(f"{folder} can't be made: {error.strerror}.") from error
+        try:
+            yield temporary
+            for path in temporary.rglob("*"):
+                sync(path)
+            sync(temporary)
+            os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync(folder.parent)
+
+
+def describe(folder: Path, kind: str, net: Net, trained: TrainedModel, int8: bool) -> None:
+    """Put the tokenizers, where the library has no form of its own for them, and the README beside the weights."""
+    if kind != "huggingface":
+        for name, text in files_of(trained.tokenizer).items():
+            (folder / name).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(readme(kind, net, trained, int8), encoding="utf-8")
