@@ -219,7 +219,7 @@ def _run_lam(*words: str, cwd: Path, site: Path | None = None, stdin: str | None
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=250,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -235,7 +235,12 @@ def uninterrupted(trained):
 
 @pytest.mark.parametrize(
     ("signal", "code"),
-    [("SIGINT@log-6", 75), ("SIGTERM@log-10", 75), ("SIGKILL@log-6", -9), ("SIGKILL@save-8", -9)],
+    [
+        ("SIGINT@log-6", 75),
+        pytest.param("SIGTERM@log-10", 75, marks=pytest.mark.full),
+        pytest.param("SIGKILL@log-6", -9, marks=pytest.mark.full),
+        ("SIGKILL@save-8", -9),
+    ],
 )
 def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
     signal, code, tmp_path, site, run_lam, toy_run, uninterrupted, toy, lam

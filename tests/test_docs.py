@@ -89,7 +89,7 @@ def run_each(example: Example) -> str | None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=250,
         )
         if (answer.returncode and not shown) or not fits(shown, answer.stdout):
             return f"$ {command}\nshown:\n{shown}\nprinted (exit {answer.returncode}):\n{answer.stdout}"

@@ -71,7 +71,7 @@ def test_a_run_that_is_killed_and_resumed_is_found_equal(check, tmp_path, kills)
     ("seeded", "advice"),
     [
         pytest.param("false", "Two undisturbed runs differ as well", marks=pytest.mark.full),
-        ("true", "something that training depends on is in no checkpoint"),
+        pytest.param("true", "something that training depends on is in no checkpoint", marks=pytest.mark.full),
     ],
     ids=["chance of the system", "chance kept in the component"],
 )

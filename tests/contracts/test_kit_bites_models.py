@@ -660,6 +660,7 @@ def test_every_wrong_component_is_caught_by_the_promise_that_it_breaks(contract,
     assert not uncaught
 
 
+@pytest.mark.full
 def test_the_right_architectures_keep_every_promise():
     only_text = {"an answer is no longer than allowed", "cached decoding equals uncached"}
     assert {one.promise for one in check_architecture(RightIntents()) if one.skipped} == only_text

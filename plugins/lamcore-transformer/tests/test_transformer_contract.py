@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -34,10 +35,12 @@ class TestRotaryRmsSwiglu(OfWords):
     tokenizer = SEPARATE
 
 
+@pytest.mark.full
 class TestPostNorm(OfWords):
     component = Transformer(**SMALL, place=Place.post)
 
 
+@pytest.mark.full
 class TestLearnedPositions(OfWords):
     component = Transformer(**SMALL, positions=Positions.learned, decoder_layers=2, max_length=40)
 
@@ -91,5 +94,6 @@ class TestAnotherSplitOfQueriesAndKeys(OfWords):
     component = Normalised(**SMALL)
 
 
+@pytest.mark.full
 class TestABiasOfScores(OfWords):
     component = Fading(**SMALL)
