@@ -39,7 +39,7 @@ def unknown(what: str, name: str, known: Iterable[str], *, has: str = "Known", w
     >>> str(unknown("metric", "blue", ["bleu", "chrf"]))
     "No metric is called 'blue'. Did you mean 'bleu'? Known: bleu, chrf."
     """
-    names, under = sorted(known), f"{where}." if where else ""
+    names, under = sorted(set(known)), f"{where}." if where else ""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean '{under}{near[0]}'?" if near else ""
     listed = ", ".join(under + one for one in names) or "none"
