@@ -340,14 +340,14 @@ def _interrupts() -> Iterator[list[int]]:
     """Give a list that every such signal is noted in: a KeyboardInterrupt without one is a plugin's own."""
     sent: list[int] = []
     main = threading.current_thread() is threading.main_thread()
-    handlers: dict[int, Any] = {one: old for one in ENDING if main and callable(old := signal.getsignal(one))}
+    handlers: dict[int, Any] = {one: old for one in ENDING if main and (old := signal.getsignal(one)) is not None}
 
     def note(number: int, frame: Any) -> None:
         sent.append(number)
         handlers[number](number, frame)
 
-    for number in handlers:
-        signal.signal(number, note)
+    for number, handler in handlers.items():
+        signal.signal(number, note if callable(handler) else handler)
     try:
         yield sent
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -234,6 +235,24 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@contextlib.contextmanager
+def signals_put_back():
+    """Put back the handlers that `lam` sets for its process."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def _own_signals():
+    """Have no test change what a signal does in the next one."""
+    with signals_put_back():
+        yield
+
+
 @pytest.fixture(scope="session")
 def write_plugin():
     """Give write_plugin(folder, name, code), for processes that get the folder as `site`."""
@@ -302,14 +321,11 @@ def lam(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, "argv", ["lam", *words])
         monkeypatch.setenv("LAMCORE_QUIET", "1")
         level = logging.getLogger("lamcore").level
-        handlers = {number: signal.getsignal(number) for number in SIGNALS}  # main changes them for its process
         try:
-            with pytest.raises(SystemExit) as ended:
+            with signals_put_back(), pytest.raises(SystemExit) as ended:
                 cli.main()
         finally:
             logging.getLogger("lamcore").setLevel(level)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
         shown = capsys.readouterr()
         return Ended(int(ended.value.code or 0), shown.out, shown.err)
 

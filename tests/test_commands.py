@@ -70,6 +70,8 @@ def test_a_run_is_a_folder_of_plain_files(trained):
         "provenance.json",
         "environment.json",
         "preparation.json",
+        "data-card.json",
+        "data-card.md",
         "log.jsonl",
         "checkpoints",
         "vocabulary",
@@ -483,7 +485,7 @@ def test_mistakes_in_decoding_are_told(quick, lam):
     for words, told in (
         (["beem=2"], "No setting is called 'decoding.beem'. Did you mean 'decoding.beam'?"),
         (["beam=two"], "decoding.beam must be a whole number, not 'two'."),
-        (["beam=0"], "decoding: beam, max_length and batch_tokens must be 1 or more"),
+        (["beam=0"], "decoding: beam, n_best, max_length and batch_tokens must be 1 or more"),
         (["beam"], "--decoding beam: write KEY=VALUE, such as beam=5."),
     ):
         for verb in (["evaluate", "run"], ["predict", "run", "cat"]):

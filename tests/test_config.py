@@ -267,7 +267,7 @@ def test_a_users_file_that_is_no_yaml_is_named(refused):
         ("preprocessors=[uper]", "No preprocessor is called 'uper'. Did you mean 'upper'? Installed: lower, upper."),
         ("augmenters=[noise,nois]", "No augmenter is called 'nois'. Did you mean 'noise'? Installed: noise."),
         ("trainer.name=brif", "No trainer is called 'brif'. Did you mean 'brief'? Installed: brief."),
-        ("decoding=bean", "No decoding is called 'bean'. Did you mean 'beam'? There are: beam, greedy."),
+        ("decoding=bean", "No decoding is called 'bean'. Did you mean 'beam'? There are: beam, greedy, sampling."),
         ("experiment=none", "No experiment is called 'none'."),
     ],
 )
@@ -295,7 +295,7 @@ def test_a_misspelt_component_gets_the_nearest_name_and_the_list(refused, word, 
         ("source.file=7", "source.file must be text, not 7 (quote it: \"'7'\")."),
         ("seed=one", "seed must be a whole number, not 'one'."),
         ("name=a/b", "Recipe: name is part of a folder's: letters, digits, '.', '_' and '-' only, not 'a/b'"),
-        ("decoding.beam=0", "decoding: beam, max_length and batch_tokens must be 1 or more"),
+        ("decoding.beam=0", "decoding: beam, n_best, max_length and batch_tokens must be 1 or more"),
     ],
 )
 def test_a_misspelt_setting_or_a_wrong_value_is_refused_with_its_key(refused, word, words):

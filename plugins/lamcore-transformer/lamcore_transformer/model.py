@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lamcore import Answer, Decoding, Example, LamcoreError, Record
 from lamcore.decode import Allowed, constraint, limits, search
+from lamcore.model import evaluating
 from lamcore_transformer import layers
 
 if TYPE_CHECKING:
@@ -179,8 +180,9 @@ class TransformerModel(nn.Module):
         """Return one {"target", "score"} a record, with `alternatives` (more such, itself the first) if n_best > 1.
 
         A score is the log probability over its length penalty."""
-        was_training = self.training
-        self.eval()
+        if self.training:
+            with evaluating(self):
+                return self.predict(batch, decoding)
         source, tokenizer = batch["source"], self.target_tokenizer
         memory, mask = self._read(source)
         prefix = batch.get("prefix", source.new_zeros(len(source), 0))
@@ -191,7 +193,6 @@ class TransformerModel(nn.Module):
         allowed = self._allowed(source, prefix, most, decoding.copy) if decoding.copy or prefix.shape[1] else None
         keys = [[i for i in row if i != self.source_tokenizer.pad] for row in source.tolist()]
         found = search(_Steps(self, memory, mask), most, decoding, allowed=allowed, keys=keys, **marks)
-        self.train(was_training)
         texts = iter(tokenizer.decode([answer.ids for answers in found for answer in answers]))
         ranked = [[{"target": next(texts), "score": answer.score} for answer in answers] for answers in found]
         return [{**best[0], "alternatives": best} if decoding.n_best > 1 else best[0] for best in ranked]
