@@ -163,6 +163,7 @@ def test_train_from_python_refuses_what_the_command_refuses(toy, echo):
         lamcore.train(*echo, "trainer.stepz=3")
 
 
+@pytest.mark.full
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(quick, tmp_path):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert quick(f"seed={seed}", folder=folder).code == 0

@@ -92,11 +92,11 @@ def test_ruff_finds_nothing(made, name, tmp_path):
             assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("kinds", [QUICK, *[[kind] for kind in SLOW]], ids=lambda kinds: kinds[0])
+@pytest.mark.parametrize(
+    "kinds", [QUICK, *[pytest.param([kind], marks=pytest.mark.full) for kind in SLOW]], ids=lambda kinds: kinds[0]
+)
 def test_their_own_tests_pass(python, made, kinds):
     words = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--import-mode=importlib"]
-    if kinds[0] in SLOW:
-        words += ["-k", "not another_process"]  # ten seconds by itself; `lam check` has it, in the long form
     folders = [str(made / f"lamcore-{NAMES[kind]}" / "tests") for kind in kinds]
     shown = python("-m", "pytest", *words, "--rootdir", str(made), *folders)
     print(f"A2: the tests of a new {', '.join(kinds)}: {shown.strip().split(chr(10))[-1]}")

@@ -117,6 +117,7 @@ def test_a_killed_holder_blocks_no_one(tmp_path):
     print("A9: 20 of 20 folders of killed holders were free at once")
 
 
+@pytest.mark.full
 def test_a_second_lam_ends_with_four_while_the_first_trains(tmp_path, site, write_plugin, process, run_lam, toy_run):
     """The first waits at its start; the second is refused, also as `resume`; killed, the first blocks no one."""
     code = "import signal, sys\nfrom lamcore import hookimpl\n\n@hookimpl\ndef on_start(run):\n"

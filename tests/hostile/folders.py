@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from lamcore.kinds import Decoding, Subwords, TokenizerPlan
+from lamcore.kinds import KINDS, Decoding, Subwords, TokenizerPlan
 from lamcore.make import describe
 from lamcore.model import ModelParts, TrainedModel, load_model
 from lamcore.plugins import Registry, load_plugins
@@ -34,7 +34,7 @@ def known() -> Registry:
     if not _known:
         _known.append(load_plugins())
         for offer in _known[0].offers:
-            if offer.kind != "command":
+            if offer.kind in KINDS:
                 describe(offer.cls)
     return _known[0]
 

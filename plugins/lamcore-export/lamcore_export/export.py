@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from lamcore.model import TrainedModel, load_model
 from lamcore.plugins import Registry
 from lamcore.store import room, sync
 from lamcore.tokenizer import files_of
+from lamcore_export import to_ctranslate2, to_huggingface, to_onnx, to_torch
 from lamcore_export.net import Net, net_of
 from lamcore_export.readme import readme
 
@@ -27,6 +27,12 @@ NEEDS = {
     "torch": [],
 }
 """Kind -> the modules that it takes."""
+WRITE: dict[str, Callable[..., float]] = {
+    "ctranslate2": to_ctranslate2.write,
+    "onnx": to_onnx.write,
+    "huggingface": to_huggingface.write,
+    "torch": to_torch.write,
+}
 TOLERANCE = 2e-3
 """Greatest difference of a score that is float32's own: scores are sums of hundreds of products, of size 10 or so."""
 
@@ -42,9 +48,8 @@ def export(registry: Registry, run: Path, kind: str, out: Path | None, int8: boo
     folder = place(run, kind, out)
     trained = load_model(run, registry, torch.device("cpu"))
     net = net_of(registry, run, trained)
-    to = importlib.import_module(f"lamcore_export.to_{kind}")
     with whole(folder) as temporary:
-        difference = to.write(temporary, net, trained, **({"int8": True} if int8 else {}))
+        difference = WRITE[kind](temporary, net, trained, **({"int8": True} if int8 else {}))
         if not difference <= TOLERANCE:
             raise LamcoreError(f"{run} can't be exported to {kind}: scores would differ by {difference:.2g}.")
         describe(temporary, kind, net, trained, int8)
