@@ -242,7 +242,7 @@ def uninterrupted(trained):
         ("SIGINT@log-6", 75),
         pytest.param("SIGTERM@log-10", 75, marks=pytest.mark.full),
         pytest.param("SIGKILL@log-6", -9, marks=pytest.mark.full),
-        ("SIGKILL@save-8", -9),
+        pytest.param("SIGKILL@save-8", -9, marks=pytest.mark.full),
     ],
 )
 def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
@@ -333,6 +333,7 @@ def test_a_run_that_is_being_written_is_in_use(quick, lam, tmp_path):
         assert (lam("resume", "run").code, lam("evaluate", "run").code) == (4, 4)
 
 
+@pytest.mark.full
 def test_a_full_disk_ends_with_six_and_the_run_goes_on_when_there_is_room(tmp_path, site, echo, toy, lam):
     """A real error of the kernel, under a limit on file sizes that only the checkpoints exceed."""
     code = (

@@ -99,6 +99,7 @@ def test_a_run_with_one_checkpoint_at_its_end_cannot_be_proved(check):
     assert ended.code == 2 and "before it could be killed after its first checkpoint: lower trainer.valid" in ended.err
 
 
+@pytest.mark.full
 def test_what_the_run_itself_says_is_passed_on(check):
     ended = check("monitor=sam")
     assert ended.code == 2

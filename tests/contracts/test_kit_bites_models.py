@@ -667,6 +667,7 @@ def test_the_right_architectures_keep_every_promise():
     assert not [one.promise for one in check_architecture(RightWriter(), records=SHORT) if one.skipped]
 
 
+@pytest.mark.full
 def test_the_right_trainer_keeps_every_promise():
     assert not [one.promise for one in check_trainer(RightTrainer()) if one.skipped]
 

@@ -90,6 +90,7 @@ class Fading(Transformer):
         return TransformerModel(self, tokenizer, partial(FadingAttention, slope=self.slope))
 
 
+@pytest.mark.full
 class TestAnotherSplitOfQueriesAndKeys(OfWords):
     component = Normalised(**SMALL)
 
