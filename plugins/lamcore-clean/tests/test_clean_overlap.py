@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from lamcore import LamcoreError, Metric, Source
+from lamcore.cli import SHOWN
 from lamcore.kinds import Recipe
 from lamcore_clean.overlap import command, report, seen_in, show
 
@@ -99,5 +100,5 @@ def test_records_without_an_input_overlap_nowhere():
 
 @pytest.mark.parametrize("near", ["0", "1.5"])
 def test_a_similarity_out_of_range_is_refused(near):
-    ended = CliRunner().invoke(command, ["run", "--near", near])
+    ended = CliRunner().invoke(command, ["run", "--near", near], **SHOWN)
     assert ended.exit_code == 2 and "0<x<=1" in ended.output

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import lamcore
 import lamcore_export
 from lamcore import Decoding, LamcoreError
+from lamcore.cli import SHOWN
 from lamcore.kinds import Subwords, TokenizerPlan
 from lamcore.model import ModelParts, TrainedModel
 from lamcore.plugins import load_plugins
@@ -176,7 +177,9 @@ def test_no_two_neighbours_of_a_rounded_matrix_overflow_sixteen_bits():
 
 
 def test_the_verb_says_where_the_folder_is(run, registry):
-    done = CliRunner().invoke(lamcore_export.export_, [str(run), "--to", "ctranslate2", "--int8"], obj=registry)
+    done = CliRunner().invoke(
+        lamcore_export.export_, [str(run), "--to", "ctranslate2", "--int8"], obj=registry, **SHOWN
+    )
     folder = run / "exports" / "ctranslate2"
     assert done.exit_code == 0 and str(folder) in done.output.replace("\n", "")
     assert sorted(file.name for file in folder.iterdir()) == [
@@ -184,7 +187,7 @@ def test_the_verb_says_where_the_folder_is(run, registry):
     ]  # fmt: skip
     with pytest.raises(LamcoreError, match="exports.ctranslate2 is there already: remove it, or choose another --out."):
         CliRunner().invoke(
-            lamcore_export.export_, [str(run), "--to", "ctranslate2"], obj=registry, catch_exceptions=False
+            lamcore_export.export_, [str(run), "--to", "ctranslate2"], obj=registry, catch_exceptions=False, **SHOWN
         )
 
 

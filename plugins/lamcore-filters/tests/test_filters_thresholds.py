@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 
 from lamcore import Preprocessor
+from lamcore.cli import SHOWN
 from lamcore.plugins import Registry, load_plugins
 from lamcore_filters import Copies, LengthRatio, Numbers, command
 from lamcore_filters.search import best, noise, preset
@@ -43,7 +44,7 @@ def registry() -> Registry:
 
 
 def called(*words: str) -> Any:
-    return CliRunner().invoke(command, [*words, *SOURCE], obj=registry())
+    return CliRunner().invoke(command, [*words, *SOURCE], obj=registry(), **SHOWN)
 
 
 def test_a_preset_is_written_that_the_next_run_composes(here):

@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from lamcore import Augmenter, LamcoreError
+from lamcore.cli import SHOWN
 from lamcore.plugins import Component, Plugin, Registry, load_plugins
 from lamcore_inspect import comment, config_, list_
 
@@ -34,7 +35,7 @@ def registry():
 
 
 def run(command, registry, *words):
-    done = CliRunner().invoke(command, words, obj=registry, catch_exceptions=False)
+    done = CliRunner().invoke(command, words, obj=registry, catch_exceptions=False, **SHOWN)
     assert done.exit_code == 0
     return done.output
 
