@@ -78,7 +78,9 @@ def on_start(run: Run) -> None:
 
 @hookspec
 def on_data(run: Run, data: Data) -> None:
-    """Watch the data being ready: `data.raw` and `data.ready` hold every split. Since 0.1."""
+    """Watch the data being ready: `data.raw` and `data.ready` hold every split.
+
+    `data.report` says what each step did, `data.folders` where the source's tables and each step's lie. Since 0.1."""
 
 
 @hookspec

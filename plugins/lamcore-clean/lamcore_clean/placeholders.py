@@ -18,7 +18,8 @@ class Placeholders(Preprocessor):
     Numbers follow the first appearance in the input alone, so that an answer can be turned back without a target;
     equal placeholders share a number, nested braces are one placeholder, and one that only the target has stays text.
     A text's own <n> moves up by the number of placeholders and back down in `undo`: any record comes back as it was,
-    and a mark that a model made up stays visible as <n>. With `tokenizer.symbols=[<0>,<1>,<2>]` a mark is one piece.
+    and a mark that a model made up stays visible as <n>. With
+    `tokenizer.symbols=['<0>','<1>','<2>']` a mark is one piece.
     """
 
     source: str = "input"
