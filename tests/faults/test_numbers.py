@@ -155,8 +155,10 @@ def check_planted(bench, steps):
         assert code == NUMERICAL_STOP, f"{place} {value} at {step}: {said}"
         names, line = next(one for one in said if one.startswith("planted")).split()[2:], said[-1]
         assert (f"Update {step}: " if place != "metric" else f"Validation at step {step}: ") in line
-        named = re.findall(r"(?:train|validation)-\d+", line)  # a weight may spoil the losses of some records only
+        named = re.findall(r"(?:train|validation)-\d+", line)
         assert named and {*named} <= {*names}, f"{place} at {step}: {line} names others than {names}"
+        if place != "weight":  # which may spoil the losses of some records only
+            assert all(name in named for name in names[:5]), f"{place} at {step}: {line} names not all of {names}"
         done = [entry["step"] for entry in log_lines(folder) if "loss" in entry] if step > 1 else []
         assert done[-1:] in ([step - 1], [step] if place == "metric" else [], [] if step == 1 else None)
         tensors, texts = tensors + committed(folder), texts + strict(folder)
