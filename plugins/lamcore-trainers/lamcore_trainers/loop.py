@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lamcore_trainers.average import MovingAverage, mean_weights
 from lamcore_trainers.meter import Meter, Update, enough_memory
 from lamcore_trainers.muon import Muon
 from lamcore_trainers.optimizer import AdamW, shrink, total_norm
 from lamcore_trainers.progress import Clock, Progress, pack, plan, restore, time_update
-from lamcore_trainers.r_drop import check_logits, divergence
+from lamcore_trainers.r_drop import check_logits
 from lamcore_trainers.schedule import learning_rate, plan_is_due
-from lamcore_trainers.supervised import Optimizer, Precision, Supervised
+from lamcore_trainers.supervised import Optimizer, Supervised
+from lamcore_trainers.workers import Workers
 
 if TYPE_CHECKING:
     from lamcore.data import Data
     from lamcore.run import Run
 
 OPTIMIZERS = {Optimizer.adamw: AdamW, Optimizer.muon: Muon}
-Batches = list[tuple[int, dict[str, Tensor]]]
-"""The batches of one update, each with its epoch."""
 
 
 def train(settings: Supervised, run: Run, model: nn.Module, data: Data) -> None:
@@ -49,75 +47,47 @@ def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progr
     progress = restore(settings, run, model, optimizer, ema)
     clock = Clock(progress.spent, run.device)
     meter = Meter(settings, progress, data, clock)
-    stream = iter(data.train_batches(settings.batch_tokens, start=progress.step * settings.accumulation))
     model.train()
+    with closing(Workers(settings, run, model, data, progress.step)) as workers:
+        while not progress.ended or is_due(settings, progress):
+            if not is_due(settings, progress):
+                progress.step += 1
+                rate = learning_rate(settings, progress.step, progress.total, progress.planned)
 
-    while not progress.ended or is_due(settings, progress):
-        if not is_due(settings, progress):
-            batches: Batches = list(islice(stream, settings.accumulation))
-            progress.step += 1
-            rate = learning_rate(settings, progress.step, progress.total, progress.planned)
+                shares = workers.learn(progress.step)
+                items = torch.stack([share.items for share in shares]).sum()
+                items = torch.where(items > 0, items, 1.0)
+                norm = shrink(optimizer.gradients(), items, settings.clip)
+                weights = total_norm(optimizer.parameters.values())
+                meter.add(Update(progress.step, rate, shares, items, norm, weights))
+                optimizer.step(rate)
+                optimizer.zero_grad()
+                ema.update(progress.step)
 
-            losses, count = gradients(settings, model, batches, run.device)
-            norm = shrink(optimizer.gradients(), count, settings.clip)
-            rows, weights = [batch["rows"] for _, batch in batches], total_norm(optimizer.parameters.values())
-            meter.add(Update(progress.step, batches[-1][0], rate, rows, losses, count, norm, weights))
-            optimizer.step(rate)
-            optimizer.zero_grad()
-            ema.update(progress.step)
+                if progress.step % settings.log_every == 0:
+                    run.log(progress.step, meter.line())
+                if progress.planned is None:
+                    time_update(progress, clock.read())
+                progress.ended = run.stopped if run.stopped not in (None, "interrupted") else None
+                if progress.step == progress.total:
+                    progress.ended = "steps"
 
-            if progress.step % settings.log_every == 0:
-                run.log(progress.step, meter.line())
-            if progress.planned is None:
-                time_update(progress, clock.read())
-            progress.ended = run.stopped if run.stopped not in (None, "interrupted") else None
-            if progress.step == progress.total:
-                progress.ended = "steps"
-
-        due = is_due(settings, progress)
-        if due or run.stopped == "interrupted":
-            meter.check()
-            # as it is before the validation: that may break off
-            state = pack(progress, model, optimizer, ema, run.device)
-            scores = {}
-            if due and run.stopped != "interrupted":
-                with ema.shown():
-                    scores = validate(settings, run, progress, clock, meter)
-            if scores:
+            due = is_due(settings, progress)
+            if due or run.stopped == "interrupted":
+                meter.check()
+                # as it is before the validation: that may break off
                 state = pack(progress, model, optimizer, ema, run.device)
-            with ema.shown():  # the best weights are those that were validated
-                run.checkpoint(progress.step, state, scores)
-        if run.stopped == "interrupted":
-            break
+                scores = {}
+                if due and run.stopped != "interrupted":
+                    with ema.shown():
+                        scores = validate(settings, run, progress, clock, meter)
+                if scores:
+                    state = pack(progress, model, optimizer, ema, run.device)
+                with ema.shown():  # the best weights are those that were validated
+                    run.checkpoint(progress.step, state, scores)
+            if run.stopped == "interrupted":
+                break
     return progress
-
-
-def gradients(
-    settings: Supervised, model: nn.Module, batches: Batches, device: torch.device
-) -> tuple[list[Tensor], Tensor]:
-    """Add up the gradients of the summed losses of all batches; return each batch's losses and the count of items.
-
-    Dividing by the count comes after the last batch, when it is known: so an update of several batches equals that
-    of one large batch, whatever the lengths of their records.
-    """
-    kept, total = [], torch.zeros((), device=device)
-    for _, given in batches:
-        batch = {name: value.to(device, non_blocking=True) for name, value in given.items()}
-        with autocast(device, settings.precision):
-            losses, counts = model(batch)
-        losses.float().sum().backward()
-        if settings.r_drop:
-            with autocast(device, settings.precision):
-                apart = divergence(model, batch, counts)
-            (settings.r_drop / 2 * apart).backward()
-        kept.append(losses.detach())
-        total += counts.detach().sum()
-    return kept, torch.where(total > 0, total, 1.0)
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Compute what allows it in half as many bits, where that was asked for."""
-    return torch.autocast(device.type, torch.bfloat16) if precision is Precision.bf16 else nullcontext()
 
 
 def is_due(settings: Supervised, progress: Progress) -> bool:

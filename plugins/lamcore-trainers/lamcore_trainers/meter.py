@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lamcore import LamcoreError
 from lamcore.errors import NO_ROOM, NUMERICAL_STOP, some
+from lamcore_trainers.learner import Share
 from lamcore_trainers.progress import Clock, Progress
 from lamcore_trainers.supervised import Supervised
 
@@ -23,10 +24,8 @@ class Update(NamedTuple):
     """The numbers of one update, still on their device."""
 
     step: int
-    epoch: int
     rate: float
-    rows: list[Tensor]  # one tensor a batch
-    losses: list[Tensor]  # one tensor (B,) a batch
+    shares: Sequence[Share]
     items: Tensor
     norm: Tensor
     weights: Tensor  # their norm, before the step
@@ -55,7 +54,7 @@ class Meter:
     def check(self) -> None:
         """Sum the updates that wait; raise at the first one with a number that isn't finite."""
         for update in self.waiting:
-            loss = sum(float(losses.sum()) for losses in update.losses)
+            loss = sum(float(share.losses.sum()) for share in update.shares)
             self.norm = float(update.norm)
             if problem := _problem(loss, self.norm, float(update.weights)):
                 raise _not_finite(self.settings, self.data, update, problem)
@@ -73,7 +72,7 @@ class Meter:
             "loss": progress.loss / max(progress.count, 1e-9),
             "learning_rate": self.last.rate,
             "grad_norm": self.norm,
-            "epoch": self.last.epoch,
+            "epoch": int(self.last.shares[-1].epoch),
             "steps": progress.total,
             "tokens_per_second": round(self.items / seconds, 1),
         }
@@ -110,8 +109,8 @@ def _not_finite(settings: Supervised, data: Data, update: Update, problem: str) 
 
 def _names(data: Data, update: Update) -> str:
     """Name the records whose loss isn't finite, or where all are, the records of the update."""
-    bad = [rows[~torch.isfinite(losses).cpu()] for rows, losses in zip(update.rows, update.losses, strict=True)]
-    rows = torch.cat(bad if any(len(part) for part in bad) else update.rows)
+    bad = torch.cat([share.rows[~torch.isfinite(share.losses).cpu()] for share in update.shares])
+    rows = bad if len(bad) else torch.cat([share.rows for share in update.shares])
     return some(data.names({"rows": rows}))
 
 

@@ -64,6 +64,8 @@ class Supervised(Trainer):
     """Most padded tokens in a batch; small models on a CPU learn faster per minute with about 1000."""
     accumulation: int = 1
     """Batches an update; the update equals that of one large batch."""
+    workers: int = 1
+    """Processes of one thread that share an update on a CPU, a batch each: as many as cores."""
     clip: float = 1.0
     """Largest norm of the gradient of the loss per item; 0 is no clipping."""
     precision: Precision = Precision.fp32
@@ -106,7 +108,7 @@ def _check_ranges(settings: Supervised) -> None:
     for name in ("steps", "minutes", "warmup", "weight_decay", "clip", "patience", "average", "r_drop"):
         if getattr(settings, name) < 0:
             raise ValueError(f"{name} must be 0 or more, not {getattr(settings, name)}")
-    for name in ("batch_tokens", "accumulation", "validate_every", "log_every"):
+    for name in ("batch_tokens", "accumulation", "workers", "validate_every", "log_every"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} must be 1 or more, not {getattr(settings, name)}")
     for name in ("lr", "eps"):

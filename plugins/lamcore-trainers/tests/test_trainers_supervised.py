@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
+import os
 import random
 import time
 from dataclasses import dataclass
+from signal import SIGKILL
 
 import numpy as np
 import pytest
@@ -23,11 +26,13 @@ from lamcore.prepare import prepare
 from lamcore.run import Run
 from lamcore_trainers import Supervised
 from lamcore_trainers.average import MovingAverage, mean_weights
+from lamcore_trainers.learner import Share
 from lamcore_trainers.meter import Meter, Update
 from lamcore_trainers.optimizer import shrink
 from lamcore_trainers.progress import Clock, Progress, plan, time_update
 from lamcore_trainers.r_drop import divergence
 from lamcore_trainers.supervised import Precision, Schedule
+from lamcore_trainers.workers import Workers
 
 TOKENS, TAGS = 24, 5
 
@@ -316,6 +321,73 @@ def test_two_accumulated_batches_equal_the_one_batch_of_both(tmp_path, start, cl
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
 
 
+def test_two_workers_equal_two_accumulated_batches_in_one_process(tmp_path, start):
+    values = {"steps": 20, "log_every": 1, "ema": 0.9}
+    alone = fit(start(tmp_path / "alone", settings(**values, accumulation=2), dropout=0.0))
+    shared = fit(start(tmp_path / "shared", settings(**values, workers=2), dropout=0.0))
+    for a, b in zip(alone.model.parameters(), shared.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+    assert [line.get("loss") for line in lines(shared)] == pytest.approx([line.get("loss") for line in lines(alone)])
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("signals", [(1,), (19, 1, 13)])
+def test_a_resumed_training_of_three_workers_equals_an_uninterrupted_one_bit_for_bit(tmp_path, start, signals):
+    trainer = settings(workers=3, accumulation=2, steps=40)
+    whole = fit(start(tmp_path / "whole", trainer, dropout=0.3))
+    for done in signals:
+        fit(start(tmp_path / "parts", trainer, dropout=0.3), signal=2 * done)
+    run = fit(start(tmp_path / "parts", trainer, dropout=0.3))
+    assert state(run) == state(whole)
+    assert lines(run) == lines(whole)
+
+
+def test_workers_draw_other_dropout_each_and_at_each_update(tmp_path, start):
+    """The same rows, again and again: equal losses would be equal masks."""
+    run = start(tmp_path, settings(steps=8, lr=1e-12, workers=2, log_every=1, clip=0.0), dropout=0.5)
+    run.data.__class__, run.data.rows, run.data.model = Fixed, [range(40)] * 8, run.model
+    shares, learn = [], Workers.learn
+    try:
+        Workers.learn = lambda self, step: shares.append(learn(self, step)) or shares[-1]
+        fit(run)
+    finally:
+        Workers.learn = learn
+    assert len({float(share.losses.sum()) for pair in shares for share in pair}) == 16
+
+
+def test_a_worker_that_is_killed_ends_the_training_with_one_line(tmp_path, start):
+    run, killed = start(tmp_path, settings(workers=2)), []
+
+    def kill(*, step, values, **_):
+        if not killed and step == 28:
+            (other,) = multiprocessing.active_children()
+            os.kill(other.pid, SIGKILL)
+            killed.append(other.pid)
+
+    run.notify = lambda hook, **values: kill(**values) if hook == "on_log" else None
+    with pytest.raises(LamcoreError, match="A worker \\(process \\d+\\) was ended from outside"):
+        fit(run)
+    assert killed and multiprocessing.active_children() == []
+    assert checkpoints(tmp_path)[-1] == "step-00000020"
+
+
+def test_what_goes_wrong_in_a_worker_is_said_by_the_first_process(tmp_path, start):
+    run, first = start(tmp_path, settings(workers=2)), os.getpid()
+    forward = run.model.forward
+    run.model.forward = lambda batch: forward(batch) if os.getpid() == first else torch.empty(1 << 60)
+    with pytest.raises(LamcoreError, match="set trainer.batch_tokens to 30 and trainer.accumulation to 2"):
+        fit(run)
+
+
+def test_workers_are_for_a_cpu(tmp_path, start):
+    run = start(tmp_path, settings(workers=2))
+    run.device = torch.device("cuda")
+    with pytest.raises(
+        LamcoreError, match="trainer.workers shares a CPU among processes; on cuda set trainer.workers=1"
+    ):
+        Workers(run.recipe.trainer, run, run.model, run.data, 0)
+
+
 def test_the_first_update_is_adams_on_the_mean_loss_of_all_tokens(tmp_path, start):
     """With bias correction it is -lr * g / (|g| + eps), beside the decay of matrices."""
     trainer = settings(steps=1, warmup=0, schedule=Schedule.constant, weight_decay=0.5, clip=0.0, eps=1e-4)
@@ -470,8 +542,8 @@ def test_numbers_that_are_looked_at_together_still_name_the_first_bad_update(sta
     meter = Meter(settings(), Progress(), run.data, Clock(0.0, torch.device("cpu")))
     meter.eager, one = False, torch.tensor(1.0)
     for step, loss in ((1, 6.0), (2, float("inf")), (3, float("nan"))):
-        losses = [torch.tensor([1.0, 2.0, loss])]
-        meter.add(Update(step, 0, 0.1, [torch.tensor([7, 8, 9])], losses, torch.tensor(5.0), torch.tensor(1.0), one))
+        share = Share(torch.tensor(0), torch.tensor([7, 8, 9]), torch.tensor([1.0, 2.0, loss]), torch.tensor(5.0))
+        meter.add(Update(step, 0.1, [share], share.items, one, one))
     with pytest.raises(LamcoreError, match="Update 2: the loss is inf, at records r9"):
         meter.check()
     assert meter.progress.loss == 9.0 and meter.progress.count == 5.0
