@@ -50,6 +50,8 @@ COLUMNS = {
     "target_lang": ("text", "The language of `target`."),
     "domain": ("text", "The field or part it comes from; scores can be sliced by it."),
     "group": ("text", "Records of one group never stand in two splits."),
+    "first_epoch": ("whole number", "The first epoch, from 0, that a train record takes part in: stages of `mix`."),
+    "last_epoch": ("whole number", "The last one; `2147483647` has no end."),
     "image": ("image", "A picture."),
     "audio": ("audio", "A sound."),
     "frames": ("array", "A sequence of vectors."),

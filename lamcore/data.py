@@ -92,12 +92,26 @@ class Data:
     def _plan(self, sizes: np.ndarray, tokens: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (epoch, row numbers) of every batch, window by window."""
         for epoch in itertools.count():
-            key = f"{self._recipe.seed}/{epoch}"
-            for first in range(0, len(sizes), WINDOW):
-                rows = permuted(np.arange(first, min(first + WINDOW, len(sizes))), len(sizes), key)
-                batches = cut(rows, sizes, tokens)
+            key, part = f"{self._recipe.seed}/{epoch}", self._part(epoch)
+            for first in range(0, len(part), WINDOW):
+                places = permuted(np.arange(first, min(first + WINDOW, len(part))), len(part), key)
+                batches = cut(part[places], sizes, tokens)
                 random.Random(f"{key}/{first}").shuffle(batches)
                 yield from ((epoch, batch) for batch in batches)
+
+    def _part(self, epoch: int) -> np.ndarray:
+        """Return the train rows that take part in an epoch: none before its `first_epoch` or after its `last_epoch`."""
+        train = self.ready["train"]
+        part = np.ones(len(train), dtype=bool)
+        for name, outside in (("first_epoch", np.greater), ("last_epoch", np.less)):
+            if name in train.column_names:
+                try:
+                    part &= ~outside(np.asarray(train.data.column(name), dtype=float), epoch)
+                except (TypeError, ValueError) as error:
+                    raise LamcoreError(f"Column {name!r} of train must hold whole numbers: {error}.") from error
+        if not part.any():
+            raise LamcoreError(f"Epoch {epoch} has no train record: see their columns first_epoch and last_epoch.")
+        return np.flatnonzero(part)
 
     def _batch(self, rows: np.ndarray, key: str) -> Batch:
         """Return the training batch of these rows, augmented."""

@@ -187,7 +187,8 @@ def _apply(label: str, step: Preprocessor, parent: Path, splits: list[str], cach
         before = open_table(source)
         if split != "train" and (len(before) != len(after) or before["id"][:] != after["id"][:]):
             raise LamcoreError(f"The preprocessor {label!r} changed which rows {split} has; only train may shrink.")
-        counts = {"rows": len(before), "dropped": len(before) - len(after)}
+        fewer = len(before) - len(after)
+        counts = {"rows": len(before), "dropped": max(fewer, 0), "added": max(-fewer, 0)}
         return {**counts, **_compare(read_table(source), read_table(target))}
 
     return folder, once(folder, lambda: {split: apply_to(split) for split in splits})

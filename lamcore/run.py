@@ -25,7 +25,7 @@ from lamcore.errors import DAMAGED, ENDING, NUMERICAL_STOP, LamcoreError, some, 
 from lamcore.kinds import Answer, Recipe, records_of
 from lamcore.model import TrainedModel, evaluating, packed
 from lamcore.plugins import Registry
-from lamcore.scores import RESAMPLES, Scores, scored
+from lamcore.scores import RESAMPLES, Scores, direction_of, scored
 from lamcore.store import commit, dumps, line, put, remove, set_aside, verified
 
 KEPT = 2
@@ -104,9 +104,11 @@ class Run:
         return scored(self.recipe.metrics, answers, records, resamples), answers
 
     def better(self, a: float, b: float) -> bool:
-        """Say whether a monitored value is better than another."""
-        metric = self.recipe.metrics.get(self.monitor.partition(".")[0])
-        return a < b if metric is None or metric.direction == "lower" else a > b
+        """Say whether a monitored value is better than another; of differences, that nearer to 0."""
+        direction = direction_of(self.recipe.metrics, self.monitor)
+        if direction == "zero":
+            return abs(a) < abs(b)
+        return a < b if direction == "lower" else a > b
 
     def checkpoint(self, step: int, state: Mapping[str, Any], scores: Mapping[str, float] | None = None) -> None:
         """Commit all that training needs to go on; with scores, also the weights where they are the best so far.

@@ -24,9 +24,17 @@ def scored(
         for name, (value, *samples) in resampled(label, metric, answers, records, resamples).items():
             ends = np.percentile(samples, (2.5, 97.5)).tolist() if samples else ()
             bounds = dict(zip(("low", "high"), ends, strict=False))
-            direction = "zero" if name.removeprefix(f"{label}.") in metric.differences else metric.direction
+            direction = direction_of(metrics, name)
             scores[name] = {"value": value, **bounds, "signature": metric.signature, "direction": direction}
     return scores
+
+
+def direction_of(metrics: Mapping[str, Metric], score: str) -> str:
+    """Return which value of a score is better: higher, lower (so of the loss), or nearer to zero."""
+    label, _, name = score.partition(".")
+    if label not in metrics:
+        return "lower"
+    return "zero" if name in metrics[label].differences else metrics[label].direction
 
 
 def resampled(

@@ -261,6 +261,24 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(
     assert not list((tmp_path / "run").rglob(".tmp-*"))
 
 
+@pytest.mark.full
+def test_a_run_that_is_stopped_before_the_next_stage_of_a_mix_goes_on_with_it(tmp_path, echo, toy, lam, monkeypatch):
+    sources = "source.components={few: {name: backwards, train: 40}, many: {name: backwards, train: 80, held_out: 13}}"
+    stages = "source.stages={begin: {weights: {few: 1}}, then: {epoch: 1, weights: {few: 1, many: 2}}}"
+    words = [word for word in echo if word != "source=backwards"]
+    words = ["train", *words, "source=mix", f"+{sources}", f"+{stages}", "source.held_out=[few]"]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert lam(*words, f"hydra.run.dir={whole}").code == 0
+    monkeypatch.setenv("LAMCORE_TEST_SIGNAL", "SIGINT@log-2")
+    assert lam(*words, f"hydra.run.dir={run}").code == 75
+    monkeypatch.delenv("LAMCORE_TEST_SIGNAL")
+    assert lam("resume", str(run)).code == 0
+    assert [one["epoch"] for one in timeless(run / "log.jsonl") if "epoch" in one][1:3] == [0, 1]
+    assert timeless(run / "log.jsonl") == timeless(whole / "log.jsonl")
+    for file in ("model/model.safetensors", "checkpoints/step-00000006/tensors.safetensors"):
+        assert (run / file).read_bytes() == (whole / file).read_bytes()
+
+
 def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_it_used(copy, toy, lam, uninterrupted, caplog):
     shutil.rmtree(copy / "model")
     newest = copy / "checkpoints" / "step-00000012"

@@ -88,8 +88,23 @@ class Stutter(Augmenter):
         return [{**r, "input": r["input"] * rng.randint(1, self.most)} for r in records]
 
 
-def make_data(tmp_path, lengths=None, seed=1, model=None, **augmenters):
-    recipe = Recipe(Words(lengths or LENGTHS), Nothing(), Idle(), augmenters=augmenters, seed=seed)
+@dataclass
+class Stages(Words):
+    """Records of which each says in which epochs it takes part, from its number on: [first, last]."""
+
+    spans: list[list[object]] = field(default_factory=lambda: [[0, 2**31 - 1]])
+    """[first epoch, last epoch] of record 0, 1, 2 ... and again."""
+
+    def load(self):
+        splits = super().load()
+        for number, record in enumerate(splits["train"]):
+            first, last = self.spans[number % len(self.spans)]
+            record |= {"first_epoch": first, "last_epoch": last}
+        return splits
+
+
+def make_data(tmp_path, lengths=None, seed=1, model=None, source=None, **augmenters):
+    recipe = Recipe(source or Words(lengths or LENGTHS), Nothing(), Idle(), augmenters=augmenters, seed=seed)
     data = Data(recipe, prepare(recipe, tmp_path), tmp_path)
     data.bind(model or Letters(), {}, {})
     return data
@@ -224,6 +239,37 @@ def test_an_epoch_of_several_windows_holds_every_record_once(tmp_path, monkeypat
     assert sorted(rows) == list(range(len(LENGTHS)))
     first = {row for batch in an_epoch(data, tokens=1)[:5] for row in batch["rows"].tolist()}
     assert first == set(permuted(np.arange(5), len(LENGTHS), "1/0").tolist())
+
+
+def test_a_record_takes_part_from_its_first_epoch_to_its_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WINDOW", 5)
+    data = make_data(tmp_path, source=Stages(spans=[[0, 0], [0, 2**31 - 1], [1, 2]]))
+    for epoch, thirds in enumerate([{0, 1}, {1, 2}, {1, 2}, {1}]):
+        rows = [row for batch in an_epoch(data, epoch=epoch) for row in batch["rows"].tolist()]
+        assert sorted(rows) == [row for row in range(len(LENGTHS)) if row % 3 in thirds]
+
+
+def test_starting_at_a_step_equals_skipping_to_it_across_the_border_of_a_stage(tmp_path):
+    data = make_data(tmp_path, source=Stages(spans=[[0, 0], [1, 1], [2, 9]]), noise=Stutter())
+    whole = taken(data, 20)
+    epochs = [epoch for epoch, _, _ in whole]
+    assert epochs == sorted(epochs) and {0, 1, 2, 3} <= {*epochs}
+    for start in range(20):
+        assert taken(data, 20 - start, start=start) == whole[start:]
+
+
+def test_records_that_take_part_in_every_epoch_make_the_batches_of_records_that_name_none(tmp_path):
+    named = make_data(tmp_path / "a", source=Stages(spans=[[0, 2**31 - 1], [None, None]]))
+    assert taken(named, 40) == taken(make_data(tmp_path / "b"), 40)
+
+
+def test_an_epoch_without_records_and_an_epoch_that_is_no_number_are_told(tmp_path):
+    data = make_data(tmp_path / "a", source=Stages(spans=[[1, 3]]))
+    with pytest.raises(LamcoreError, match="Epoch 0 has no train record: see their columns first_epoch and last"):
+        taken(data, 1)
+    data = make_data(tmp_path / "b", source=Stages(spans=[["soon", 3]]))
+    with pytest.raises(LamcoreError, match=r"Column 'first_epoch' of train must hold whole numbers: .*'soon'"):
+        taken(data, 1)
 
 
 def test_augmenters_vary_train_batches_by_step_and_leave_validation_alone(tmp_path):

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lamcore import Architecture, LamcoreError, Preprocessor, Source, Trainer, tables
+from lamcore import LamcoreError, Preprocessor, Source, tables
 from lamcore.kinds import Recipe
 from lamcore.prepare import cache_folder, key_of, prepare, user_cache
+from lamcore.testing.toy import Idle, Intents
 
 PAIRS = [("a b", "A B"), ("c", "C"), ("d e f", "D E F"), ("g", "G")]
 
@@ -41,22 +42,6 @@ class Made(Rows):
     """Rows whose splits are our own."""
 
     makes_splits = True
-
-
-@dataclass
-class Nothing(Architecture):
-    """No model."""
-
-    def build(self, tokenizer, labels):
-        return None
-
-
-@dataclass
-class Idle(Trainer):
-    """No training."""
-
-    def fit(self, run, model, data):
-        pass
 
 
 @dataclass
@@ -100,7 +85,7 @@ def source(cls=Rows, mark=None, **splits):
 
 
 def recipe(given=None, **steps):
-    return Recipe(given or source(), Nothing(), Idle(), preprocessors=steps)
+    return Recipe(given or source(), Intents(), Idle(), preprocessors=steps)
 
 
 def inputs(prepared, split="train"):
@@ -152,10 +137,10 @@ def test_each_step_counts_what_it_changed_and_dropped_with_three_examples(tmp_pa
     short, upper = report[1], report[2]
     assert (short["step"], upper["step"]) == ("short", "upper")
     counted = short["train"]
-    assert (counted["rows"], counted["changed"], counted["dropped"]) == (7, 0, 5)
+    assert [counted[what] for what in ("rows", "changed", "dropped", "added")] == [7, 0, 5, 0]
     assert [row["input"] for row in counted["dropped_examples"]] == ["aaaaa", "bbbbb", "ccccc"]
     counted = upper["train"]
-    assert (counted["rows"], counted["changed"], counted["dropped"]) == (2, 2, 0)
+    assert [counted[what] for what in ("rows", "changed", "dropped", "added")] == [2, 2, 0, 0]
     assert counted["examples"] == [{"id": "r5", "input": ["FF", "FF!"]}, {"id": "r6", "input": ["GG", "GG!"]}]
     assert upper["validation"]["rows"] == 1
 

@@ -158,6 +158,18 @@ def test_better_follows_the_monitors_direction(fit):
     assert found == {"loss": True, "same": True, "other": False}
 
 
+def test_of_two_differences_that_nearer_to_zero_is_better(fit, monkeypatch):
+    monkeypatch.setattr(Same, "differences", ("gap",))
+    monkeypatch.setattr(Same, "score", lambda self, sums: {"same": sums["right"], "gap": -sums["right"]})
+    found = []
+
+    def do(run, model, data):
+        found.extend([run.better(0.1, -0.2), run.better(-0.1, 0.2), run.better(-0.2, 0.1), run.better(0.1, 0.1)])
+
+    fit(do, monitor="same.gap")
+    assert found == [True, True, False, False]
+
+
 def test_what_is_scored_is_answered_without_the_reference(fit):
     """Else scores were not those of `lam predict`, which has no reference to show."""
     SEEN.clear()

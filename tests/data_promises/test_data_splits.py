@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lamcore import Architecture, LamcoreError, Source, Trainer
+from lamcore import LamcoreError, Source
 from lamcore.data import Data
 from lamcore.kinds import Recipe
 from lamcore.prepare import prepare
+from lamcore.testing.toy import Idle, Intents
 from lamcore_clean.overlap import seen_in
 from lamcore_files import Csv, Jsonl, ParallelText, Parquet, Tsv
 from lamcore_noise import Typos
@@ -42,22 +43,6 @@ class Cut(Given):
     """The same, as if we had cut them."""
 
     makes_splits = True
-
-
-@dataclass
-class Nothing(Architecture):
-    """No model."""
-
-    def build(self, tokenizer, labels):
-        return None
-
-
-@dataclass
-class Idle(Trainer):
-    """No training."""
-
-    def fit(self, run, model, data):
-        pass
 
 
 def sentence(rng, least=8):
@@ -97,14 +82,14 @@ def planted(rows, rng):
 def test_planted_duplicates_are_found_and_nothing_else(tmp_path, rows):
     train, test = planted(rows, random.Random(SEED))
     splits = {"train": train, "validation": test[50:90], "test": test[:50] + test[90:]}
-    found = prepare(Recipe(Given(splits), Nothing(), Idle()), tmp_path).overlap["test"]
+    found = prepare(Recipe(Given(splits), Intents(), Idle()), tmp_path).overlap["test"]
     false = len([row for row in found if row >= 50])
     held = len(splits["test"])
     print(f"\nD5: {len(found) - false} of 50 exact and rewritten duplicates found among {rows} train rows, "
           f"{false} false of {held - 50}, seed {SEED}")  # fmt: skip
     assert found == list(range(50))
     with pytest.raises(LamcoreError, match="^50 inputs of test stand in train too, such as "):
-        prepare(Recipe(Cut(splits), Nothing(), Idle()), tmp_path)
+        prepare(Recipe(Cut(splits), Intents(), Idle()), tmp_path)
 
 
 @pytest.mark.timeout(600)
@@ -181,7 +166,7 @@ class Reads:
 def test_every_derived_record_names_its_parent_the_augmenter_and_the_seed_and_stays_in_its_split(tmp_path):
     rng = random.Random(SEED)
     splits = {split: [" ".join(sentence(rng)) for _ in range(200)] for split in ("train", "validation", "test")}
-    recipe = Recipe(Given(splits), Nothing(), Idle(), augmenters={"typos": Typos(), "more": Typos(rate=0.5)})
+    recipe = Recipe(Given(splits), Intents(), Idle(), augmenters={"typos": Typos(), "more": Typos(rate=0.5)})
     data, model = Data(recipe, prepare(recipe, tmp_path), tmp_path), Reads()
     data.bind(model, {}, {})
     for split in splits:

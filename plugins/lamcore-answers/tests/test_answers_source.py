@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +10,11 @@ import torch
 
 import lamcore
 from lamcore import LamcoreError, Record, Source
+from lamcore.testing.toy import Given
 from lamcore_answers import RunAnswers
 from lamcore_answers.example import write_model
 
 PAIRS = [("open the door", "öffne die Tür"), ("close the window", "schließe das Fenster")]
-
-
-@dataclass
-class Given(Source):
-    """Records of a literal, to answer."""
-
-    splits: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    """Split -> records."""
-    mark: str | None = "a"
-    """What stands for the data's state."""
-
-    def load(self) -> Mapping[str, Iterable[Record]]:
-        return {split: iter(records) for split, records in self.splits.items()}
-
-    def fingerprint(self) -> str | None:
-        return self.mark
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ Facts = dict[str, Any]
 def card(name: str, data: Any) -> Facts:
     """Return the data card of a run's data.
 
-    {name, steps: [{step, splits: {split: {rows, dropped, changed, dropped_examples, changed_examples, ...counts}}}],
+    {name, steps: [{step, splits: {split: {rows, ...DONE, dropped_examples, changed_examples, ...counts}}}],
     duplicates: {"source" or "ready": {split: {inputs, pairs}}}, overlap: {split: {other split: inputs that are in it}}}
     """
     splits = list(data.raw)
@@ -52,13 +52,14 @@ def card(name: str, data: Any) -> Facts:
 
 def _step(told: Facts, before: Facts | None, rows: Dataset) -> Facts:
     """Return what a step did to a split, and the counts after it; where it did nothing they are those before."""
-    did = {"rows": len(rows), "dropped": told.get("dropped", 0), "changed": told.get("changed", 0)}
+    did = {what: told.get(what, 0) for what in DONE}
     examples = {"dropped_examples": told.get("dropped_examples", []), "changed_examples": told.get("examples", [])}
-    same = before is not None and not did["dropped"] and not did["changed"]
-    counted = {key: before[key] for key in COUNTS} if before and same else counts(rows)
-    return {**did, **examples, **counted}
+    counted = {key: before[key] for key in COUNTS} if before and not any(did.values()) else counts(rows)
+    return {"rows": len(rows), **did, **examples, **counted}
 
 
+DONE = ("changed", "dropped", "added")
+"""What a step does to records."""
 COUNTS = ("counted", "languages", "domains", "scripts", "lengths")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lamcore.errors import safe
+from lamcore_data_card.card import DONE
 
 Facts = dict[str, Any]
 LONGEST = 200
@@ -54,13 +55,13 @@ def _steps(steps: list[Facts]) -> Iterable[str]:
     rows = [
         [
             f"{code(step)} in {code(split)}",
-            *(share(f[what], f["rows"] + f["dropped"]) for what in ("changed", "dropped")),
+            *(share(f[what], f["rows"] + f["dropped"] - f["added"]) for what in DONE),
         ]
         for step, split, f in did
-        if f["changed"] or f["dropped"]
+        if any(f[what] for what in DONE)
     ]
     if rows:
-        yield table(["step", "changed", "dropped"], rows)
+        yield table(["step", *DONE], rows)
 
 
 def _examples(steps: list[Facts]) -> Iterable[str]:

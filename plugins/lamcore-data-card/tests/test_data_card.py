@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,24 +14,14 @@ import pytest
 from datasets import Dataset
 
 import lamcore_data_card
-from lamcore import Architecture, Preprocessor, Record, Source, Trainer
+from lamcore import Preprocessor, Record
 from lamcore.data import Data
 from lamcore.kinds import Recipe
 from lamcore.prepare import prepare
 from lamcore.testing import check_package
+from lamcore.testing.toy import Given, Idle, Intents
 from lamcore_data_card import card as cards
 from lamcore_data_card.page import page
-
-
-@dataclass
-class Rows(Source):
-    """Rows that are given."""
-
-    splits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Split -> rows."""
-
-    def load(self):
-        return self.splits
 
 
 @dataclass
@@ -50,19 +41,12 @@ class Short(Preprocessor):
 
 
 @dataclass
-class Nothing(Architecture):
-    """No model."""
+class Twice(Preprocessor):
+    """Repeat each train record."""
 
-    def build(self, tokenizer, labels):
-        return None
-
-
-@dataclass
-class Idle(Trainer):
-    """No training."""
-
-    def fit(self, run, model, data):
-        pass
+    def apply(self, rows: Any, split: str) -> Any:
+        more = ({**record, "id": f"{record['id']}@2"} for record in rows) if split == "train" else ()
+        return chain(rows, more)
 
 
 def row(input: str, target: str, domain: str = "ui", target_lang: str = "de") -> dict[str, Any]:
@@ -81,7 +65,7 @@ SPLITS = {"train": TRAIN, "validation": VALIDATION}
 
 
 def data_of(folder: Path, splits: Any = None, **steps: Preprocessor) -> Data:
-    recipe = Recipe(source=Rows(splits or SPLITS), architecture=Nothing(), trainer=Idle(), preprocessors=steps)
+    recipe = Recipe(source=Given(splits or SPLITS), architecture=Intents(), trainer=Idle(), preprocessors=steps)
     return Data(recipe, prepare(recipe, folder), folder)
 
 
@@ -94,6 +78,13 @@ def test_it_says_what_came_in_and_what_each_step_did(tmp_path):
     assert train[1]["changed_examples"][0] == {"id": "train-0", "input": ["a b c", "A B C"]}
     validation = [step["splits"]["validation"] for step in made["steps"]]
     assert [(one["rows"], one["changed"], one["dropped"]) for one in validation] == [(3, 0, 0), (3, 3, 0), (3, 0, 0)]
+
+
+def test_records_that_a_step_adds_are_told_as_added(tmp_path):
+    made = cards.card("mine", data_of(tmp_path, twice=Twice()))
+    train = made["steps"][1]["splits"]["train"]
+    assert (train["rows"], train["dropped"], train["added"], train["domains"]) == (10, 0, 5, {"ui": 6, "news": 4})
+    assert "| `twice` in `train` | 0 (0.0%) | 0 (0.0%) | 5 (100.0%) |" in page(made)
 
 
 def test_counts_are_given_before_and_after_each_step(tmp_path):
@@ -172,7 +163,7 @@ def test_the_page_shows_it_all_and_takes_no_text_for_markup(tmp_path):
     for line in (
         "# Data card of `mine`",
         "| `short` | 4 | 3 |",
-        "| `short` in `train` | 0 (0.0%) | 1 (20.0%) |",
+        "| `short` in `train` | 0 (0.0%) | 1 (20.0%) | 0 (0.0%) |",
         "## Dropped by `short`",
         "- `train-3`: `one` → `eins`",
         "- `train-0`: input `a b c` became `A B C`",

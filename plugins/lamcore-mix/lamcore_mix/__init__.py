@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class Stage:
+    """What train is made of from an epoch on."""
+
+    epoch: int = 0
+    """The first epoch, from 0, of which it is so."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Label -> weight of each component that takes part; the others don't."""
+
+
+@dataclass
 class Mix(Source):
     """Several sources as one, in shares by weights or by temperature (Arivazhagan et al. 2019, section 4).
 
     A part of n records gets the share n^(1/temperature), over the sum of all parts' such numbers. Counts are exact and
-    drawn once, so that every epoch has the same records. Ids begin with the component's label; a record that is
-    repeated names its first as `parent`; where a record has no `domain`, that is its component's label. Validation is
-    that of all components together, any other held-out split is called LABEL_SPLIT."""
+    drawn once, so that every epoch of a stage has the same records. Ids begin with the component's label; a record that
+    is repeated names its first as `parent`; where a record has no `domain`, that is its component's label. Validation
+    is that of all components together, any other held-out split is called LABEL_SPLIT. With stages (a curriculum:
+    Bengio et al. 2009), each train record says its `first_epoch` and `last_epoch`."""
 
     components: dict[str, Source] = field(default_factory=dict)
     """Label -> source, such as {news: {name: jsonl, train: news.jsonl}}."""
@@ -36,6 +47,8 @@ class Mix(Source):
     """up repeats records of parts that are too small, and loses none; down drops some of those too large."""
     held_out: list[str] = field(default_factory=list)
     """Labels of the components whose validation and tests are used; empty: all."""
+    stages: dict[str, Stage] = field(default_factory=dict)
+    """Label -> stage, such as {begin: {weights: {news: 1}}, end: {epoch: 5, weights: {news: 1, help: 3}}}."""
     seed: int = 1
     """Key of which records are repeated or dropped."""
 
@@ -46,13 +59,22 @@ class Mix(Source):
         for label in self.components:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", label):
                 raise ValueError(f"components: a label is a-z, 0-9 and _, not {label!r}")
-        for name in ("weights", "held_out"):
-            if strange := set(getattr(self, name)) - set(self.components):
+        of_stages = {f"stages.{label}.weights": stage.weights for label, stage in self.stages.items()}
+        for name, labels in {"weights": self.weights, "held_out": self.held_out, **of_stages}.items():
+            if strange := set(labels) - set(self.components):
                 raise ValueError(f"{name}: no component is called {min(strange)!r}, only {', '.join(self.components)}")
         if self.weights and (self.by or self.temperature != 1):
             raise ValueError("weights set the shares: leave by and temperature as they are")
         if self.weights and (len(self.weights) < len(self.components) or min(self.weights.values()) <= 0):
             raise ValueError(f"weights must give each component a number above 0, not {self.weights}")
+        if self.stages and (self.weights or self.by or self.temperature != 1):
+            raise ValueError("stages set the shares: leave weights, by and temperature as they are")
+        for name, weights in of_stages.items():
+            if min(weights.values(), default=0) <= 0:
+                raise ValueError(f"{name} must give each component that takes part a number above 0, not {weights}")
+        epochs = [stage.epoch for stage in self.stages.values()]
+        if epochs and (min(epochs) != 0 or len(set(epochs)) < len(epochs)):
+            raise ValueError(f"stages: one must begin at epoch 0, and no two at the same, not at {epochs}")
 
     def load(self) -> Mapping[str, Iterable[Record]]:
         from lamcore_mix.mixing import mixed

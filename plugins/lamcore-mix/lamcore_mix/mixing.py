@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 Tables = dict[str, Dataset]
 """Label -> records of one split."""
+Span = tuple[int, int]
+"""First and last epoch."""
+NO_END = 2**31 - 1
+"""The last epoch of what never ends: a number, for a column that is empty at first would be taken for text."""
 log = logging.getLogger("lamcore")
 
 
@@ -74,15 +80,53 @@ def _train(mix: Mix, room: _Room, rows: Mapping[str, Any]) -> Iterator[Record]:
     tables = {label: room.table("train", label, found) for label, found in rows.items()}
     if empty := [label for label, table in tables.items() if not len(table)]:
         raise LamcoreError(f"source.components.{empty[0]} gives no record for train.")
-    chosen = _chosen(mix, tables)
-    for label, table in tables.items():
-        once = sum(time == 1 for _, time in chosen[label])
-        told = f"{once} of {len(table)} records and {len(chosen[label]) - once} repeats"
-        log.info("mix: train has of %s %s", label, told)
+    if mix.stages:
+        yield from _staged(tables, _stages(mix, tables))
+        return
+    chosen = _chosen(mix, tables, mix.weights)
+    _tell("train", tables, chosen)
     yield from _joined(tables, chosen)
 
 
-def _chosen(mix: Mix, tables: Tables) -> dict[str, list[Choice]]:
+def _tell(what: str, tables: Tables, chosen: Mapping[str, Sequence[Choice]]) -> None:
+    for label, choices in chosen.items():
+        once = sum(time == 1 for _, time in choices)
+        told = f"{once} of {len(tables[label])} records and {len(choices) - once} repeats"
+        log.info("mix: %s has of %s %s", what, label, told)
+
+
+def _stages(mix: Mix, tables: Tables) -> dict[str, dict[Choice, list[Span]]]:
+    """Return the epochs in which each component's rows are taken for the first, the second ... time."""
+    stages = sorted(mix.stages.items(), key=lambda one: one[1].epoch)
+    ends = [*(stage.epoch - 1 for _, stage in stages[1:]), NO_END]
+    spans: dict[str, dict[Choice, list[Span]]] = {label: {} for label in tables}
+    for (name, stage), end in zip(stages, ends, strict=True):
+        chosen = _chosen(mix, {label: tables[label] for label in tables if label in stage.weights}, stage.weights)
+        _tell(f"stage {name}, from epoch {stage.epoch} on,", tables, chosen)
+        for label, choices in chosen.items():
+            for choice in choices:
+                known = spans[label].setdefault(choice, [])
+                first = known.pop()[0] if known and known[-1][1] == stage.epoch - 1 else stage.epoch
+                known.append((first, end))
+    return spans
+
+
+def _staged(tables: Tables, spans: Mapping[str, Mapping[Choice, list[Span]]]) -> Iterator[Record]:
+    """Yield a record for each span of epochs in which a row is taken; all but the row's first are repeats."""
+    chosen, epochs = {}, {}
+    for label, of_choices in spans.items():
+        times: Counter[int] = Counter()
+        found = []
+        for (row, _), of_choice in sorted(of_choices.items()):
+            for first, last in of_choice:
+                times[row] += 1
+                found.append(((row, times[row]), {"first_epoch": first, "last_epoch": last}))
+        found.sort(key=lambda one: (one[0][1], one[0][0]))
+        chosen[label], epochs[label] = [choice for choice, _ in found], [epoch for _, epoch in found]
+    yield from _joined(tables, chosen, epochs)
+
+
+def _chosen(mix: Mix, tables: Tables, weights: Mapping[str, float]) -> dict[str, list[Choice]]:
     """Return the rows of each component that train is made of, and how often."""
     ids: list[str] = []
     parts: dict[Any, list[int]] = {}
@@ -94,19 +138,24 @@ def _chosen(mix: Mix, tables: Tables) -> dict[str, list[Choice]]:
         ids += own_ids
         ends[label] = len(ids)
     sizes = {part: len(rows) for part, rows in parts.items()}
-    total = sum(mix.weights.values())
-    shares = {label: weight / total for label, weight in mix.weights.items()} or shares_of(sizes, mix.temperature)
+    total = sum(weights.values())
+    shares = {label: weight / total for label, weight in weights.items()} or shares_of(sizes, mix.temperature)
     chosen = pick(ids, parts, wanted(sizes, shares, mix.sampling), mix.seed)
     begins = {label: end - len(tables[label]) for label, end in ends.items()}
     return {k: [(row - begins[k], time) for row, time in chosen if begins[k] <= row < ends[k]] for k in tables}
 
 
-def _joined(tables: Tables, chosen: Mapping[str, Sequence[Choice]]) -> Iterator[Record]:
-    """Yield the chosen records with the columns of all tables; the first of each table lead, so that types show."""
+def _joined(
+    tables: Tables, chosen: Mapping[str, Sequence[Choice]], more: Mapping[str, Sequence[Record]] | None = None
+) -> Iterator[Record]:
+    """Yield the chosen records with the columns of all tables and what `more` says of each.
+
+    The first of each table lead, so that types show."""
     columns = dict.fromkeys(name for table in tables.values() for name in table.column_names)
     if any(time > 1 for times in chosen.values() for _, time in times):
         columns["parent"] = None
     for part in (slice(0, 1), slice(1, None)):
         for label, table in tables.items():
-            for record in copies(table, chosen[label][part]):
-                yield {**columns, **record}
+            added = more[label][part] if more else repeat({})
+            for record, values in zip(copies(table, chosen[label][part]), added, strict=False):
+                yield {**columns, **record, **values}

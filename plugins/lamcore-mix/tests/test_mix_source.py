@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lamcore import LamcoreError, Record, Source
+from lamcore.kinds import Recipe
 from lamcore.prepare import prepare
-from lamcore_mix import Balance, Mix, Sampling
-
-
-@dataclass
-class Given(Source):
-    """Records of a literal, to mix."""
-
-    splits: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    """Split -> records."""
-    mark: str | None = "a"
-    """What stands for the data's state."""
-
-    def load(self) -> Mapping[str, Iterable[Record]]:
-        return {split: iter(records) for split, records in self.splits.items()}
-
-    def fingerprint(self) -> str | None:
-        return self.mark
+from lamcore.testing.toy import Given, Idle, Intents
+from lamcore_mix import Balance, Mix, Sampling, Stage
+from lamcore_mix.mixing import NO_END
 
 
 def texts(*words: str, **more: Any) -> list[Record]:
@@ -145,10 +130,63 @@ def test_a_run_learns_from_repeats_and_a_derived_record_stays_with_its_parent(tm
     assert prepared.report[1]["train"]["rows"] == 12
 
 
-def prepare_source(source: Source, folder: Path, *steps: Any) -> Any:
-    from lamcore.kinds import Recipe
-    from lamcore.testing.toy import Idle, Intents
+def test_what_balance_adds_is_told_as_added(tmp_path):
+    mix = Mix({"a": given(2, "x"), "b": given(6, "y")})
+    told = prepare_source(mix, tmp_path, Balance()).report[1]["train"]
+    assert (told["rows"], told["dropped"], told["added"]) == (8, 0, 4)
 
+
+def staged(**settings: Any) -> Mix:
+    stages = {
+        "begin": Stage(weights={"a": 1}),
+        "end": Stage(epoch=3, weights={"a": 1, "b": 2}),
+        "middle": Stage(epoch=1, weights={"a": 1, "b": 1}),
+    }
+    return Mix({"a": given(2, "x"), "b": given(4, "y")}, **{"stages": stages, **settings})
+
+
+def in_epoch(rows: list[Record], epoch: int) -> list[str]:
+    return sorted(row["id"] for row in rows if row["first_epoch"] <= epoch <= row["last_epoch"])
+
+
+def test_a_stage_has_the_shares_of_its_weights_from_its_epoch_on():
+    rows = loaded(staged())["train"]
+    a, b = ["a/train-0", "a/train-1"], [f"b/train-{at}" for at in range(4)]
+    assert in_epoch(rows, 0) == a
+    assert in_epoch(rows, 1) == in_epoch(rows, 2) == sorted([*a, "a/train-0@2", "a/train-1@2", *b])
+    assert in_epoch(rows, 3) == in_epoch(rows, 10**6) == [*a, *b]
+
+
+def test_a_record_that_stays_in_the_next_stage_stands_there_once():
+    rows = loaded(staged())["train"]
+    assert len(rows) == len({row["id"] for row in rows}) == 8
+    assert [(row["id"], row["first_epoch"], row["last_epoch"]) for row in rows if row["domain"] == "a"] == [
+        ("a/train-0", 0, NO_END), ("a/train-1", 0, NO_END), ("a/train-0@2", 1, 2), ("a/train-1@2", 1, 2),
+    ]  # fmt: skip
+
+
+def test_a_record_that_comes_back_after_a_stage_without_it_is_a_repeat():
+    stages = {label: Stage(epoch, {name: 1}) for label, epoch, name in (("i", 0, "a"), ("ii", 1, "b"), ("iii", 2, "a"))}
+    rows = loaded(staged(stages=stages))["train"]
+    assert [(row["id"], row["parent"], row["first_epoch"]) for row in rows if row["id"].startswith("a/train-1")] == [
+        ("a/train-1", None, 0), ("a/train-1@2", "a/train-1", 2),
+    ]  # fmt: skip
+    assert in_epoch(rows, 2) == ["a/train-0@2", "a/train-1@2"]
+
+
+def test_a_stage_says_what_it_has(caplog):
+    with caplog.at_level("INFO", "lamcore"):
+        loaded(staged())
+    assert [record.getMessage() for record in caplog.records] == [
+        "mix: stage begin, from epoch 0 on, has of a 2 of 2 records and 0 repeats",
+        "mix: stage middle, from epoch 1 on, has of a 2 of 2 records and 2 repeats",
+        "mix: stage middle, from epoch 1 on, has of b 4 of 4 records and 0 repeats",
+        "mix: stage end, from epoch 3 on, has of a 2 of 2 records and 0 repeats",
+        "mix: stage end, from epoch 3 on, has of b 4 of 4 records and 0 repeats",
+    ]
+
+
+def prepare_source(source: Source, folder: Path, *steps: Any) -> Any:
     return prepare(Recipe(source, Intents(), Idle(), {str(at): step for at, step in enumerate(steps)}), folder)
 
 
@@ -163,6 +201,12 @@ def prepare_source(source: Source, folder: Path, *steps: Any) -> Any:
         ({"weights": {"a": 1, "b": 1}, "temperature": 5}, "weights set the shares"),
         ({"weights": {"a": 1, "b": 1}, "by": ["domain"]}, "weights set the shares"),
         ({"held_out": ["c"]}, "held_out: no component is called 'c'"),
+        ({"stages": {"one": Stage(weights={"c": 1})}}, r"stages\.one\.weights: no component is called 'c', only a, b"),
+        ({"stages": {"one": Stage()}}, r"stages\.one\.weights must give each component that takes part a number"),
+        ({"stages": {"one": Stage(weights={"a": 0})}}, r"stages\.one\.weights must give each component"),
+        ({"stages": {"one": Stage(1, {"a": 1})}}, r"one must begin at epoch 0, and no two at the same, not at \[1\]"),
+        ({"stages": {k: Stage(0, {k: 1}) for k in "ab"}}, r"no two at the same, not at \[0, 0\]"),
+        ({"stages": {"one": Stage(0, {"a": 1})}, "temperature": 5}, "stages set the shares"),
         ({"temperature": 0}, "temperature must be above 0, or null, not 0"),
     ],
 )

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pytest
 from click.testing import CliRunner
 
-from lamcore import Architecture, LamcoreError, Trainer
+from lamcore import Architecture, LamcoreError
 from lamcore.cli import lam
 from lamcore.commands import start
 from lamcore.plugins import Component, Plugin, Registry
 from lamcore.scores import scored
 from lamcore.testing import MetricContract, SourceContract, check_package
-from lamcore.testing.toy import Commands
+from lamcore.testing.toy import Commands, Idle
 from lamcore_winomt import Language, Winomt, WinomtSource, command
 from lamcore_winomt.gender import gender_of, lexicon
 from lamcore_winomt.source import read
@@ -217,14 +217,6 @@ class AllMen(Architecture):
                 return [{"target": "Der Koch kam zu spät."} for _ in batch["number"]]
 
         return Model()
-
-
-@dataclass
-class Idle(Trainer):
-    """Train nothing."""
-
-    def fit(self, run, model, data):
-        """Return at once."""
 
 
 @pytest.fixture(scope="module")
