@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from lamcore import Answer, Metric, Record
@@ -22,6 +22,8 @@ class ExactMatch(Metric):
 
     column: str = "target"
     """Column to compare, of any type; for target, any of the list `references` is right where a record has one."""
+    also: list[str] = field(default_factory=list)
+    """More columns that must be equal too, such as tags beside the column intent."""
     ignore_case: bool = False
     """Let capitals make no difference."""
     ignore_space: bool = False
@@ -29,17 +31,20 @@ class ExactMatch(Metric):
 
     @property
     def signature(self) -> str:
-        """Say which differences count."""
-        return f"case:{'lc' if self.ignore_case else 'mixed'}|space:{'folded' if self.ignore_space else 'kept'}"
+        """Say which differences count, and which columns where there are several."""
+        ways = f"case:{'lc' if self.ignore_case else 'mixed'}|space:{'folded' if self.ignore_space else 'kept'}"
+        return f"{ways}|columns:{'+'.join([self.column, *self.also])}" if self.also else ways
 
     def count(self, answer: Answer, record: Record) -> Mapping[str, float]:
         """Return whether the answer is right, and one for itself."""
-        right = map(self._plain, references(record, self.column))
-        return {"right": int(self._plain(answer.get(self.column)) in right), "all": 1}
+        return {"right": int(all(self._right(answer, record, one) for one in (self.column, *self.also))), "all": 1}
 
     def score(self, sums: Mapping[str, float]) -> Mapping[str, float]:
         """Return {"exact_match": percent}; 0 where there are no answers."""
         return {"exact_match": 100 * sums["right"] / sums["all"] if sums.get("all") else 0.0}
+
+    def _right(self, answer: Answer, record: Record, column: str) -> bool:
+        return self._plain(answer.get(column)) in map(self._plain, references(record, column))
 
     def _plain(self, value: Any) -> Any:
         if not isinstance(value, str):

@@ -55,6 +55,14 @@ def test_another_column_can_be_scored():
         metric.count({"intent": "on"}, {"target": "on"})
 
 
+def test_several_columns_are_right_together():
+    metric, record = ExactMatch(column="intent", also=["tags"]), {"intent": "on", "tags": ["O", "B-room"]}
+    assert metric.count({"intent": "on", "tags": ["O", "B-room"]}, record) == {"right": 1, "all": 1}
+    assert metric.count({"intent": "on", "tags": ["O", "O"]}, record) == {"right": 0, "all": 1}
+    assert metric.count({"intent": "off", "tags": ["O", "B-room"]}, record) == {"right": 0, "all": 1}
+    assert metric.signature == "case:mixed|space:kept|columns:intent+tags"
+
+
 def test_signatures_say_what_counts():
     assert ExactMatch().signature == "case:mixed|space:kept"
     assert ExactMatch(ignore_case=True, ignore_space=True).signature == "case:lc|space:folded"
