@@ -123,10 +123,12 @@ class PreprocessorContract(ComponentContract):
             ensure(not (problem := difference(first, self._apply(self._records(), split))), f"{split}: {problem}")
 
     def test_it_does_not_look_at_the_answer(self) -> None:
-        """At `predict`, where the answer's columns are empty, all others become what they become with an answer."""
+        """At `predict`, where the answer's columns are empty, all others become what they become with an answer.
+
+        Of `segments` that is what is only read: a trained one holds an answer."""
         blank = [self._blank(record) for record in self._records()]
         with_, without = self._apply(self._records(), "predict"), self._apply(blank, "predict")
-        hidden = [[{n: v for n, v in r.items() if n not in self.answers} for r in rows] for rows in (with_, without)]
+        hidden = [[_read(r, self.answers) for r in rows] for rows in (with_, without)]
         ensure(not (problem := difference(*hidden)), f"with an empty answer {problem}")
 
     def test_undo_turns_back_what_change_did(self) -> None:
@@ -151,3 +153,11 @@ class PreprocessorContract(ComponentContract):
             undone = self.component.undo({**answer, "score": -1.5}, record)
             kept = isinstance(undone, dict) and undone.keys() == {*answer, "score"}
             ensure(kept, f"the answer {answer!r} with a score became {undone!r}")
+
+
+def _read(record: Record, answers: Sequence[str]) -> Record:
+    """Return a record without what it answers: the answers' columns, and the trained parts of `segments`."""
+    kept = {name: value for name, value in record.items() if name not in answers}
+    if "segments" in kept:
+        kept["segments"] = [one for one in kept["segments"] if not one["train"]]
+    return kept
