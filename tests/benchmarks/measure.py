@@ -28,7 +28,7 @@ class Measured:
 
 
 def measured(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Measured:
-    """Run a command to its end; peak memory is that of the largest moment of its own process."""
+    """Run a command to its end; peak memory is that of the largest moments of its process and of those it forks."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **(env or {})}, cwd=cwd, text=True
@@ -45,14 +45,19 @@ def measured(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: 
 
 
 def _watch(process: subprocess.Popen[str], peak: list[float]) -> None:
-    status = Path(f"/proc/{process.pid}/status")
+    forked = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while process.poll() is None:
         try:
-            if found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text()):
-                peak[0] = max(peak[0], int(found[1]) / 1024)
-        except OSError:
-            return
+            peaks = [_peak_mb(name) for name in (str(process.pid), *forked.read_text().split())]
+            peak[0] = max(peak[0], sum(peaks))
+        except OSError:  # one of them has ended
+            pass
         time.sleep(0.05)
+
+
+def _peak_mb(process: str) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def machine() -> str:

@@ -7,11 +7,12 @@ DIR holds train.{en,de}.gz and val.{en,de}.gz of Multi30k; each PYTHON is that o
 transformers 5.23.0 with accelerate; joeynmt 2.3.0 with importlib_metadata and sentencepiece 0.2.0. All get the same
 pieces of one BPE of 10,000, the same model and batches of 4,096 tokens (Hugging Face: of 240 pairs, grouped by
 length, as many as lamcore's have on average). The bare loop is what the trainer is held to: the same model and batches,
-torch's AdamW and clipping, and nothing else. Tokens are target tokens that are not padding, counted by each program
-itself, and for the bare loop and Hugging Face here. The first half of each run is not counted.
+torch's AdamW and clipping, and nothing else. The two workers of the first row take 2,048 tokens each. Tokens are target
+tokens that are not padding, counted by each program itself, and for the bare loop and Hugging Face here. The first half
+of each run is not counted.
 
 --busy is for a machine that does other things too: one thread, and every clock of every program shows the seconds of
-processor time that all its threads have used.
+processor time that all its threads have used. The two workers are left out: such a clock shows those of one process.
 """
 
 from __future__ import annotations
@@ -52,13 +53,15 @@ def result(speeds: list[float], peak_mb: float, padding: str = "-") -> Result:
     return Result(median(speeds[len(speeds) // 2 :]), peak_mb, padding)
 
 
-def lamcore(folder: Path, data: Path, steps: int) -> Result:
-    """Train by the command."""
+def lamcore(folder: Path, data: Path, steps: int, workers: int = 1) -> Result:
+    """Train by the command; workers share the tokens of an update, a thread each, and are not pinned."""
     words = ["experiment=translation/multi30k", f"trainer.steps={steps}", f"trainer.log_every={EVERY}"]
+    words += [f"trainer.workers={workers}", f"trainer.batch_tokens={4096 // workers}"]
     words += [f"trainer.validate_every={steps}", "metrics=[]", "decoding.max_length=2"]
     words += [f"cache={folder}/cache", f"hydra.run.dir={folder}/run"]
     measured(["rm", "-rf", f"{folder}/run"])
-    took = measured([LAM, "train", *words, "--quiet"], {**ENV, "MULTI30K": str(data)})
+    pins = ENV if workers == 1 else {**ENV, "OMP_PROC_BIND": "false"}
+    took = measured([LAM, "train", *words, "--quiet"], {**pins, "MULTI30K": str(data)})
     lines = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().split("\n")[:-1]]
     return result([line["tokens_per_second"] for line in lines if "tokens_per_second" in line], took.peak_mb)
 
@@ -173,6 +176,8 @@ def main() -> None:
             "lamcore": lambda: lamcore(folder, data, words.steps),
             "the bare loop": lambda: bare(folder, data, words.steps),
         }
+        if not words.busy:
+            turns = {"lamcore, two workers": lambda: lamcore(folder, data, words.steps, workers=2), **turns}
         for peer, (run, python) in peers.items():
             if python:
                 turns[peer] = lambda run=run, python=python: run(folder, python, words.steps)  # type: ignore[misc]
@@ -182,20 +187,31 @@ def main() -> None:
                 results[system].append(turn())
     rows = []
     for system, found in results.items():
-        ratios = [ours.speed / theirs.speed for ours, theirs in zip(results["lamcore"], found, strict=True)]
+        ratios, shared = (
+            spread([ours.speed / theirs.speed for ours, theirs in zip(results[mine], found, strict=True)])
+            if mine in results
+            else "-"
+            for mine in ("lamcore", "lamcore, two workers")
+        )
         padding, peak = found[0].padding, max(one.peak_mb for one in found)
-        if system == "lamcore":
+        if system.startswith("lamcore"):
             padding = results["the bare loop"][0].padding
         rows.append(
             (
                 f"{system}, fp32",
                 spread([one.speed for one in found], "{:,.0f}"),
-                spread(ratios),
+                ratios,
+                shared,
                 padding,
                 f"{peak:,.0f}",
             )
         )
-    columns = ("system", "target tokens a second: median (least to greatest)", "lamcore / system, round by round")
+    columns = (
+        "system",
+        "target tokens a second: median (least to greatest)",
+        "lamcore / system, round by round",
+        "two workers / system",
+    )
     table((*columns, "padding in the target", "peak memory, MB"), rows)
 
 
