@@ -68,7 +68,7 @@ def rehearse(registry: Registry, values: Config) -> None:
         run = _open(registry, values, Path(folder))
         run.stop("dry run")
         _prepare(run)
-        _build(run)
+        _build(run, registry)
         _rehearse(run)
 
 
@@ -110,7 +110,7 @@ def _run(run: Run, registry: Registry) -> Run:
     try:
         run.notify("on_start")
         _prepare(run)
-        _build(run)
+        _build(run, registry)
         _rehearse(run)
         with run.interruptible():
             seed_all(run.seed)
@@ -142,7 +142,7 @@ def _prepare(run: Run) -> None:
     run.notify("on_data", data=run.data)
 
 
-def _build(run: Run) -> None:
+def _build(run: Run, registry: Registry) -> None:
     """Learn the vocabulary, or read what an earlier start of this run learnt, and build the model."""
     folder, recipe, train = run.folder / "vocabulary", run.recipe, run.data.ready["train"]
     if not folder.is_dir():
@@ -155,7 +155,7 @@ def _build(run: Run) -> None:
     filled = {*recipe.architecture.answers, *recipe.architecture.labels} & {*train.column_names}
     empty = {name: type(train[0][name])() for name in sorted(filled)}
     seed_all(run.seed)
-    run.trained = TrainedModel(parts, tokenizer, labels, empty, run.device).build()
+    run.trained = TrainedModel(parts, tokenizer, labels, empty, run.device, constraints=registry.constraints).build()
     run.data.bind(run.model, tokenizer, labels)
     run.notify("on_model", model=run.model)
 

@@ -75,6 +75,13 @@ def constraint(limits: Tensor, size: int, eos: int, prefix: Tensor, symbols: Ten
     return allowed
 
 
+def both(one: Allowed | None, other: Allowed | None) -> Allowed | None:
+    """Return what two rules together allow; None is no rule."""
+    if one is None or other is None:
+        return one or other
+    return lambda records, ids: one(records, ids) & other(records, ids)
+
+
 @torch.inference_mode()
 def search(
     steps: Steps,

@@ -72,6 +72,14 @@ def register_evaluations(register: Register) -> None:
 
 
 @hookspec
+def register_constraints(register: Register) -> None:
+    """Offer what `decoding.constrain` may name: `register("tools", tools)`, a function.
+
+    `tools(given, records, tokenizer, limits)` returns the rule (`lamcore.decode.Allowed`) of a batch's answers: `given`
+    is the text after the colon, `tokenizer` the answers' own, `limits` (R,) the most tokens of each. Since 0.1."""
+
+
+@hookspec
 def on_start(run: Run) -> None:
     """Watch a run begin: its folder exists and is locked, nothing is read yet. Since 0.1."""
 

@@ -188,6 +188,10 @@ class Decoding:
     """Most tokens in an answer for each token of the input (10 more are always allowed); 0 is no such bound."""
     batch_tokens: int = 4000
     """Most padded tokens decoded at once."""
+    constrain: str = ""
+    """Rule of what an answer may be: a constraint's name, and after a colon what it takes; empty is none."""
+    rules: Any = field(default=None, init=False, repr=False, compare=False)
+    """No setting: where `constrain` names one, rules(tokenizer, limits) -> Allowed for the batch that is answered."""
 
     def __post_init__(self) -> None:
         if min(self.beam, self.n_best, self.max_length, self.batch_tokens) < 1:

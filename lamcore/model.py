@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from lamcore import tokenizer as tokenizers
 from lamcore.data import cut
-from lamcore.errors import DAMAGED, LamcoreError
+from lamcore.errors import DAMAGED, LamcoreError, unknown
 from lamcore.kinds import Answer, Architecture, Decoding, Preprocessor, Record, records_of
 from lamcore.make import make, plain
 from lamcore.plugins import Registry
@@ -70,6 +71,8 @@ class TrainedModel:
     """Column that the model fills -> the empty value of its type."""
     device: torch.device
     model: Any = None
+    constraints: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """What `decoding.constrain` may name."""
 
     def build(self) -> TrainedModel:
         """Build the model anew."""
@@ -111,8 +114,20 @@ class TrainedModel:
         with evaluating(self.model):
             for rows in cut(np.arange(len(examples)), sizes, decoding.batch_tokens):
                 batch = self.on(self.model.collate([examples[row] for row in rows]))
-                answers.update(zip(rows.tolist(), self.model.predict(batch, decoding), strict=True))
+                ruled = self._ruled(decoding, [ready[row] for row in rows])
+                answers.update(zip(rows.tolist(), self.model.predict(batch, ruled), strict=True))
         return [self._up(answers[number], record) for number, record in enumerate(records)]
+
+    def _ruled(self, decoding: Decoding, records: list[Record]) -> Decoding:
+        """Return the decoding with the rules that its constraint has for these records' answers."""
+        name, _, given = decoding.constrain.partition(":")
+        if not name:
+            return decoding
+        if name not in self.constraints:
+            raise unknown("constraint", name, self.constraints, has="Installed")
+        ruled = replace(decoding)
+        ruled.rules = partial(self.constraints[name], given, records)
+        return ruled
 
     def _down(self, records: list[Record]) -> list[Record]:
         """Take records down the steps; held-out ones are never dropped."""
@@ -189,7 +204,7 @@ def load_model(folder: Path, registry: Registry, device: torch.device) -> Traine
             raise ValueError("an empty value in it is not empty")
         parts = ModelParts(made.architecture, made.preprocessors, made.decoding)
         tokenizer = tokenizers.read(files, made.tokenized)
-        trained = TrainedModel(parts, tokenizer, made.labels, made.empty, device)
+        trained = TrainedModel(parts, tokenizer, made.labels, made.empty, device, constraints=registry.constraints)
         _fit(trained, files[WEIGHTS])
         trained.build().model.load_state_dict(load(files[WEIGHTS]))
     except MemoryError:

@@ -34,7 +34,7 @@ from lamcore.make import defaults
 
 GROUP = "lamcore"
 LAMFILE = "lamfile.py"
-OFFERED = {**PLURALS, "command": "commands", "evaluation": "evaluations"}
+OFFERED = {**PLURALS, "command": "commands", "evaluation": "evaluations", "constraint": "constraints"}
 PLAIN = (str, int, float, dict, Path, type(None))
 """What a trace of hooks shows the value of; of anything else it shows the type."""
 VERBS = ("train", "resume", "evaluate", "predict", "plugins")
@@ -109,6 +109,11 @@ class Registry:
     def evaluations(self) -> dict[str, Any]:
         """{name: click command} whose options `lam evaluate` takes."""
         return {self._label(offer): offer.cls for offer in self.offers if offer.kind == "evaluation"}
+
+    @property
+    def constraints(self) -> dict[str, Any]:
+        """{name: function} that `decoding.constrain` may name."""
+        return {self._label(offer): offer.cls for offer in self.offers if offer.kind == "constraint"}
 
     def find(self, kind: str, name: str) -> type:
         """Return the class of that kind and name; `distribution:name` chooses between two of one name."""
@@ -256,6 +261,8 @@ def _problem(kind: str, thing: Any) -> str:
         import click
 
         return "" if isinstance(thing, click.Command) else "is no click command"
+    if kind == "constraint":
+        return "" if callable(thing) else "is no function"
     if not (inspect.isclass(thing) and issubclass(thing, KINDS[kind])):
         return f"is no {KINDS[kind].__name__}"
     if not dataclasses.is_dataclass(thing):

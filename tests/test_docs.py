@@ -30,6 +30,7 @@ HOW_TO = [
     "clean-a-corpus",
     "collect-data",
     "compare-runs",
+    "constrained-calls",
     "doctor",
     "evenness",
     "export",

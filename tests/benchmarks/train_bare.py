@@ -28,7 +28,7 @@ def main() -> None:
     run = Run(folder, recipe, registry, torch.device("cpu"))
     run.notify = lambda *_, **__: None  # type: ignore[method-assign]
     _prepare(run)
-    _build(run)
+    _build(run, registry)
     batches = [batch for _, batch in islice(run.data.train_batches(recipe.trainer.batch_tokens), steps)]
     model = run.model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.98), eps=1e-9, fused=True)

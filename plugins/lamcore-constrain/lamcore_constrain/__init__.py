@@ -1,0 +1,80 @@
+"""Answers held to a schema while they are written; light, the work is in its modules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lamcore import Record, hookimpl
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lamcore.decode import Allowed
+    from lamcore.hookspecs import Register
+    from lamcore.plugins import Registry
+    from lamcore.run import Run
+    from lamcore.tokenizer import Tokenizer
+
+
+@hookimpl
+def register_constraints(register: Register) -> None:
+    """Offer `decoding.constrain=tools` and `decoding.constrain=schema:FILE`."""
+    register("tools", tools)
+    register("schema", schema)
+
+
+@hookimpl
+def register_evaluations(register: Register) -> None:
+    """Offer `--constrain` of `lam evaluate`."""
+    register("constrain", command)
+
+
+def tools(given: str, records: list[Record], tokenizer: Tokenizer, limits: Tensor) -> Allowed:
+    """Hold answers to calls of the record's `tools`, `[]` (no call) always among them.
+
+    `given`, a file or JSON text of tools, is for records that have none."""
+    from lamcore_constrain.masks import Masks
+    from lamcore_constrain.vocabulary import vocabulary_of
+
+    return Masks([tools_of(given, record) for record in records], vocabulary_of(tokenizer), limits)
+
+
+def tools_of(given: str, record: Record) -> tuple[str, str, str]:
+    """Return the demand of a record's tools: its kind, the JSON text and where that is from."""
+    from lamcore_constrain.grammar import demand
+
+    own = record.get("tools")
+    return ("tools", own, f"Record {record.get('id')!r}, tools") if own else demand("tools", given, record)
+
+
+def schema(given: str, records: list[Record], tokenizer: Tokenizer, limits: Tensor) -> Allowed:
+    """Hold answers to JSON of one JSON schema; `given` is a file or the schema itself."""
+    from lamcore_constrain.masks import Masks
+    from lamcore_constrain.vocabulary import vocabulary_of
+
+    return Masks([schema_of(given, record) for record in records], vocabulary_of(tokenizer), limits)
+
+
+def schema_of(given: str, record: Record) -> tuple[str, str, str]:
+    """Return the demand of a schema, the same for all records."""
+    from lamcore_constrain.grammar import demand
+
+    return demand("schema", given, record)
+
+
+DEMANDS = {"tools": tools_of, "schema": schema_of}
+
+
+@click.command("constrain")
+@click.option(
+    "--constrain",
+    metavar="NAME",
+    help="Score the tests free and constrained side by side: tools, tools:FILE or schema:FILE.",
+)
+def command(registry: Registry, run: Run, as_json: bool, constrain: str) -> None:
+    """Score the test sets with and without a constraint; nothing is written."""
+    from lamcore_constrain.sides import compared, report
+
+    report(compared(registry, run, constrain), as_json)
