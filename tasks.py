@@ -214,7 +214,10 @@ def stop(text: str) -> None:
 def demo(words: list[str]) -> int:
     """Train, test and try a translator on real data, in minutes."""
     environment([])
-    return run([program("lam"), "train", "experiment=translation/home_assistant", *words])
+    code = run([program("lam"), "train", "experiment=translation/home_assistant", *words])
+    if code == 0:
+        say("Next, from sentences to tool calls, four minutes: lam train experiment=actions/home")
+    return code
 
 
 def dev(words: list[str]) -> int:

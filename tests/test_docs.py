@@ -25,6 +25,7 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 ROOT = Path(__file__).resolve().parent.parent
 HOW_TO = [
     "call-data",
+    "causal-lm",
     "chat-templates",
     "check-a-plugin",
     "clean-a-corpus",

@@ -1,4 +1,4 @@
-"""Preprocessors: clean, normalise, placeholders, length_filter, deduplicate, language_tag; and the verb overlap."""
+"""Preprocessors that mend, drop and add to text, clean to prepend_context; and the verb overlap."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from lamcore import hookimpl
 from lamcore_clean.clean import Clean
+from lamcore_clean.context import PrependContext
 from lamcore_clean.deduplicate import Deduplicate
 from lamcore_clean.language import LanguageTag
 from lamcore_clean.lengths import LengthFilter, Unit
@@ -22,6 +23,7 @@ __all__ = [
     "LengthFilter",
     "Normalise",
     "Placeholders",
+    "PrependContext",
     "Unit",
     "register_commands",
     "register_preprocessors",
@@ -30,13 +32,14 @@ __all__ = [
 
 @hookimpl
 def register_preprocessors(register: Any) -> None:
-    """Offer the six steps."""
+    """Offer the seven steps."""
     register("clean", Clean)
     register("normalise", Normalise)
     register("placeholders", Placeholders)
     register("length_filter", LengthFilter)
     register("deduplicate", Deduplicate)
     register("language_tag", LanguageTag)
+    register("prepend_context", PrependContext)
 
 
 @hookimpl

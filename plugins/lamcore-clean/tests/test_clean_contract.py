@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from lamcore.testing import PreprocessorContract, check_package
 from lamcore.testing.toy import records
-from lamcore_clean import Case, Clean, Deduplicate, Form, LanguageTag, LengthFilter, Normalise, Placeholders, Unit
+from lamcore_clean import (
+    Case,
+    Clean,
+    Deduplicate,
+    Form,
+    LanguageTag,
+    LengthFilter,
+    Normalise,
+    Placeholders,
+    PrependContext,
+    Unit,
+)
 
 BRACES = [
     "{name} has {count, plural, one {# day} other {# days}}",
@@ -51,8 +62,13 @@ class TestLanguageTag(PreprocessorContract):
     component = LanguageTag(language="en")
 
 
+class TestPrependContext(PreprocessorContract):
+    component = PrependContext(column="domain")
+
+
 def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-clean")} == {
         "package", "preprocessor clean", "preprocessor normalise", "preprocessor placeholders",
         "preprocessor length_filter", "preprocessor deduplicate", "preprocessor language_tag",
+        "preprocessor prepend_context",
     }  # fmt: skip

@@ -30,9 +30,10 @@ def register_commands(register: Register) -> None:
 @click.option("--int8", is_flag=True, help="Weights as 8-bit integers (ctranslate2 only).")
 @click.pass_obj
 def export_(registry: Registry, run: Path, kind: str, out: Path | None, int8: bool) -> None:
-    """Write the model of RUN, a stock `transformer`, as a folder that other programs load, and a README that shows how.
+    """Write the model of RUN as a folder that other programs load, and a README that shows how.
 
-    The folder appears once its scores were found equal to the model's. Preprocessors of the run are not part of it."""
+    RUN has the architecture `transformer`, or `causal_lm`, of which --to huggingface makes a LlamaForCausalLM. The
+    folder appears once its scores were found equal to the model's. Preprocessors of the run are not part of it."""
     from lamcore import console
     from lamcore_export.export import export
 

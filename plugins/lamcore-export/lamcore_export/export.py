@@ -16,7 +16,7 @@ from lamcore.model import TrainedModel, load_model
 from lamcore.plugins import Registry
 from lamcore.store import room, sync
 from lamcore.tokenizer import files_of
-from lamcore_export import to_ctranslate2, to_huggingface, to_onnx, to_torch
+from lamcore_export import to_ctranslate2, to_huggingface, to_llama, to_onnx, to_torch
 from lamcore_export.net import Net, net_of
 from lamcore_export.readme import readme
 
@@ -47,12 +47,21 @@ def export(registry: Registry, run: Path, kind: str, out: Path | None, int8: boo
         raise LamcoreError(f"--int8 is for --to ctranslate2, not for {kind}.")
     folder = place(run, kind, out)
     trained = load_model(run, registry, torch.device("cpu"))
-    net = net_of(registry, run, trained)
+    causal = registry.name_of(trained.parts.architecture).rpartition(":")[2] == "causal_lm"
+    if causal and kind != "huggingface":
+        raise LamcoreError(f"--to {kind} is not for the architecture `causal_lm`: use --to huggingface.")
+    net = None if causal else net_of(registry, run, trained)
     with whole(folder) as temporary:
-        difference = WRITE[kind](temporary, net, trained, **({"int8": True} if int8 else {}))
+        if net is None:
+            difference = to_llama.write(temporary, trained)
+        else:
+            difference = WRITE[kind](temporary, net, trained, **({"int8": True} if int8 else {}))
         if not difference <= TOLERANCE:
             raise LamcoreError(f"{run} can't be exported to {kind}: scores would differ by {difference:.2g}.")
-        describe(temporary, kind, net, trained, int8)
+        if net is None:
+            (temporary / "README.md").write_text(to_llama.readme(trained), encoding="utf-8")
+        else:
+            describe(temporary, kind, net, trained, int8)
     return folder, difference
 
 

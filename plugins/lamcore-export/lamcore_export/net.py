@@ -247,7 +247,9 @@ def net_of(registry: Registry, run: Path, trained: TrainedModel) -> Net:
     architecture = trained.parts.architecture
     name = registry.name_of(architecture)
     if name.rpartition(":")[2] != "transformer":
-        raise LamcoreError(f"{run} has the architecture {name!r}; lam export knows `transformer` only.")
+        raise LamcoreError(f"{run} has the architecture {name!r}; lam export knows `transformer` and `causal_lm`.")
+    if getattr(architecture, "copy", False):
+        raise LamcoreError(f"{run} has architecture.copy=true, which no exported format can carry: use lam predict.")
     source, target = trained.tokenizer["input"], trained.tokenizer["target"]
     net = Net(architecture, source.size, target.size, source is target)
     held, wanted = shapes(trained.model.state_dict()), shapes(net.state_dict())

@@ -213,6 +213,11 @@ def test_an_export_with_other_scores_is_never_left_behind(run, registry, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_copies_is_refused_in_one_line(make, registry):
+    with pytest.raises(LamcoreError, match=r"has architecture.copy=true, which no exported format can carry: use lam"):
+        net_from(registry, make(copy=True))
+
+
 def test_weights_that_transformer_does_not_have_are_named(make, registry):
     made = make()
     made.model.extra = torch.nn.Linear(1, 1)

@@ -1,9 +1,9 @@
-"""Source `home_assistant`: the translated interface strings of Home Assistant."""
+"""Sources on Home Assistant: `home_assistant`, its translated strings, and `home_intents`, its spoken commands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,6 +47,55 @@ class HomeAssistant(Source):
         return cls(wheel=str(write_example(folder / "example.whl")))
 
 
+@dataclass
+class HomeIntents(Source):
+    """Spoken commands for a home and the calls they mean, drawn from Home Assistant's templates (Apache-2.0)."""
+
+    languages: list[str] = field(default_factory=lambda: ["en", "de", "nl", "fr", "es"])
+    """Languages of the sentences, 65 in all: en, de, nl, fr, es, it, pl, pt-BR, zh-CN, ..."""
+    per_template: int = 20
+    """Most different sentences drawn from a template of the train split."""
+    per_held_out: int = 5
+    """Most different sentences drawn from a template of validation or test."""
+    max: int | None = None
+    """Most sentences in the train split, drawn evenly; null: all."""
+    tools: int = 1
+    """Tools in the column `tools`: the one called and others drawn at random; 0 is all of them (long)."""
+    sentences: str | None = None
+    """Folder of LANGUAGE.jsonl.gz with sentences that people wrote, for a held-out split `human`; null: none."""
+    seed: int = 1
+    """What is drawn follows from it; the splits don't."""
+
+    makes_splits = True
+
+    def __post_init__(self) -> None:
+        if not self.languages or len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"languages must be one or more, each once, not {self.languages}")
+        for name in ("per_template", "per_held_out"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.max is not None and self.max < 1:
+            raise ValueError(f"max must be 1 or more, or null, not {self.max}")
+        if self.tools < 0:
+            raise ValueError(f"tools must be 0 or more, not {self.tools}")
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        from lamcore_home_assistant.intents import read_splits
+
+        return read_splits(self)
+
+    def fingerprint(self) -> str:
+        from lamcore_home_assistant.intents import fingerprint
+
+        return fingerprint(self)
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one of a single language and few sentences, for checks."""
+        return cls(languages=["cy"], per_template=1, per_held_out=1)
+
+
 @hookimpl
 def register_sources(register: Callable[[str, Any], None]) -> None:
     register("home_assistant", HomeAssistant)
+    register("home_intents", HomeIntents)
