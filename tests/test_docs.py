@@ -25,21 +25,17 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 ROOT = Path(__file__).resolve().parent.parent
 HOW_TO = [
     "call-data",
-    "causal-lm",
-    "chat-templates",
     "check-a-plugin",
     "clean-a-corpus",
     "collect-data",
     "compare-runs",
-    "constrained-calls",
     "doctor",
-    "evenness",
     "export",
     "publish-a-plugin",
     "variant-of-the-transformer",
 ]
 """How-tos whose blocks can be run from an empty folder."""
-LONG = ["decoding", "small-data"]
+LONG = ["causal-lm", "chat-templates", "constrained-calls", "decoding", "evenness", "small-data"]
 """Those that train for longer, or several times."""
 SHORTER = {
     "trainer.minutes=10": "trainer.steps=4 device=cpu decoding.max_length=8",

@@ -1,4 +1,4 @@
-"""Offer the encoder-decoder Transformer; `lamcore_transformer.layers` holds the parts for other models."""
+"""Offer Transformers that write and that read; `lamcore_transformer.layers` holds the parts for other models."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from lamcore import Architecture, Labels, hookimpl
+from lamcore_transformer.readers import Classifier, Tagger
 
 if TYPE_CHECKING:
+    from lamcore.run import Run
     from lamcore.tokenizer import Tokenizer
+    from lamcore_transformer.causal_lm import CausalLmModel
     from lamcore_transformer.model import TransformerModel
 
 
@@ -49,6 +52,13 @@ class Positions(Enum):
     rotary = "rotary"
 
 
+class Beginning(Enum):
+    """What embeddings are before training."""
+
+    random = "random"
+    sentences = "sentences"
+
+
 @dataclass
 class Transformer(Architecture):
     """Encoder-decoder Transformer (Vaswani et al. 2017): text in, text out."""
@@ -73,12 +83,16 @@ class Transformer(Architecture):
     """sinusoidal, learned (one vector a place, up to max_length) or rotary (Su et al. 2021)."""
     tie: bool = True
     """One matrix for reading and writing the target, and with a joint tokenizer for reading the input too."""
+    embeddings: Beginning = Beginning.random
+    """They begin random, or by `sentences`: tokens of the same train records begin alike (Dumais et al. 1997)."""
     dropout: float = 0.1
     """Share of the numbers that are zeroed in training (on a CPU rounded to 1/256)."""
     label_smoothing: float = 0.1
     """Share of the probability that is spread evenly over the vocabulary in training."""
     max_length: int = 512
     """Longest sequence in tokens, its end mark among them; longer ones are cut."""
+    copy: bool = False
+    """Tokens of the target may be copied from the input (See et al. 2017): for names that training never saw."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "feed_forward"):
@@ -115,7 +129,68 @@ class Transformer(Architecture):
         return TransformerModel(self, tokenizer)
 
 
+@dataclass
+class CausalLm(Architecture):
+    """Decoder-only Transformer, shaped as Llama (Touvron et al. 2023): it goes on with the text that it is given.
+
+    It reads `segments` ([{text, train}]) where a record has them, else `input`; it answers with the text of the last
+    trained segment, else `target`."""
+
+    layers: int = 4
+    """Layers of attention and feed-forward."""
+    width: int = 256
+    """Numbers that stand for one token."""
+    heads: int = 4
+    """Attention heads; they share the width."""
+    key_value_heads: int = 2
+    """Heads of keys and values, each shared by as many queries (Ainslie et al. 2023); `heads` or a part of it."""
+    feed_forward: int = 704
+    """Width inside a feed-forward layer (swiglu, Shazeer 2020: three matrices)."""
+    tie: bool = True
+    """One matrix for reading and writing tokens."""
+    dropout: float = 0.1
+    """Share of the numbers that are zeroed in training (on a CPU rounded to 1/256)."""
+    max_length: int = 512
+    """Most tokens of a record, its answer among them; of longer ones the oldest text that is not trained is cut off."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "key_value_heads", "feed_forward"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width must be heads times an even number, but {self.width} is not with {self.heads}")
+        if self.heads % self.key_value_heads:
+            raise ValueError(f"heads must be a multiple of key_value_heads, not {self.heads} of {self.key_value_heads}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and less than 1, not {self.dropout}")
+        if not 8 <= self.max_length <= LONGEST:
+            raise ValueError(f"max_length must be from 8 to {LONGEST}, not {self.max_length}")
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return a small one, for checks."""
+        return cls(layers=1, width=64, feed_forward=128)
+
+    def build(self, tokenizer: Mapping[str, Tokenizer], labels: Labels) -> CausalLmModel:
+        """Return a new model with random weights, drawn from torch's seed."""
+        from lamcore_transformer.causal_lm import CausalLmModel
+
+        return CausalLmModel(self, tokenizer)
+
+
 @hookimpl
 def register_architectures(register: Any) -> None:
     """Offer the architectures of this plugin."""
     register("transformer", Transformer)
+    register("causal_lm", CausalLm)
+    register("tagger", Tagger)
+    register("classifier", Classifier)
+
+
+@hookimpl
+def on_model(run: Run, model: Any) -> None:
+    """Let the embeddings of a new model begin with what the train split tells."""
+    if getattr(run.recipe.architecture, "embeddings", None) is Beginning.sentences:
+        from lamcore_transformer.embeddings import begin_with_sentences
+
+        begin_with_sentences(model, run.data)

@@ -1,7 +1,7 @@
 """The parts of a Transformer, to build other models from: `from lamcore_transformer import layers`.
 
 - `dropout`, `add_dropout`: masks from random bytes, several times as fast as torch's own on a CPU
-- `attend`, `SelfAttention`, `CrossAttention`: attention over whole sequences, and one token at a time over a cache
+- `attend`, `mix`, `SelfAttention`, `CrossAttention`: attention over whole sequences, and over a cache token by token
 - `SelfAttention.bias`, `SelfAttention.split`: what a variant overrides; layers take `attention=` to make theirs
 - `FeedForward`, `EncoderLayer`, `DecoderLayer`, `Stack`: the Transformer of Vaswani et al. 2017, pre- or post-norm
 - `sinusoids`, `rotary`, `rotate`: positions
@@ -95,14 +95,18 @@ def attend(query: Tensor, memory: Tensor | None, heads: int, mask: Tensor | None
     with keys and values in `memory`, (2, B*H, S, d). `mask`, 0 or -inf, is added: it broadcasts to (B, H, T, S).
     `rate` is the dropout of the attention weights.
     """
-    if query.device.type == "cpu":
-        mixed = _Attend.apply(query, memory, heads, mask, rate)
-    else:
-        pair = query[1:] if memory is None else memory
-        q, k, v = (part.unflatten(0, (-1, heads)) for part in (query[0], pair[0], pair[1]))
-        mask = None if mask is None else mask.to(q.dtype)
-        mixed = F.scaled_dot_product_attention(q, k, v, mask, rate).flatten(0, 1)
+    mixed = mix(query, memory, heads, mask, rate)
     return mixed.unflatten(0, (-1, heads)).transpose(1, 2).flatten(2)  # (B, H, T, d) to (B, T, D)
+
+
+def mix(query: Tensor, memory: Tensor | None, heads: int, mask: Tensor | None, rate: float = 0.0) -> Tensor:
+    """Return what `attend` does, still split by heads: (B*H, T, d)."""
+    if query.device.type == "cpu":
+        return _Attend.apply(query, memory, heads, mask, rate)
+    pair = query[1:] if memory is None else memory
+    q, k, v = (part.unflatten(0, (-1, heads)) for part in (query[0], pair[0], pair[1]))
+    mask = None if mask is None else mask.to(q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, mask, rate).flatten(0, 1)
 
 
 def split_heads(packed: Tensor, parts: int, heads: int) -> Tensor:
@@ -239,11 +243,11 @@ class CrossAttention(nn.Module):
 class FeedForward(nn.Module):
     """Two products with something bent between them; `swiglu` multiplies by a gate (Shazeer 2020)."""
 
-    def __init__(self, width: int, inner: int, activation: str, rate: float):
+    def __init__(self, width: int, inner: int, activation: str, rate: float, bias: bool = True):
         super().__init__()
         self.activation, self.rate = activation, rate
-        self.inward = nn.Linear(width, inner * (2 if activation == "swiglu" else 1))
-        self.outward = nn.Linear(inner, width)
+        self.inward = nn.Linear(width, inner * (2 if activation == "swiglu" else 1), bias=bias)
+        self.outward = nn.Linear(inner, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., D) to (..., D)."""
@@ -272,7 +276,39 @@ class Residual(nn.Module):
 
 def make_norm(kind: str, width: int) -> nn.Module:
     """Return a layer norm (Ba et al. 2016) or an rms norm (Zhang and Sennrich 2019)."""
-    return nn.RMSNorm(width, eps=1e-6) if kind == "rms" else nn.LayerNorm(width)
+    return RmsNorm(width, eps=1e-6) if kind == "rms" else nn.LayerNorm(width)
+
+
+class RmsNorm(nn.RMSNorm):
+    """torch's rms norm, which for learning on a CPU is many passes over memory; here those are a third."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., D) to (..., D)."""
+        if x.device.type != "cpu" or not torch.is_grad_enabled() or x.dtype != self.weight.dtype:
+            return super().forward(x)
+        return _RmsNorm.apply(x, self.weight, self.eps)
+
+
+class _RmsNorm(torch.autograd.Function):
+    """y = x r with r = (mean(x^2) + eps)^-1/2, and the result is y w; with g its gradient dx = r (g w - y mean(g w y)).
+
+    The slope of w is the sum of g y."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        size = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = size.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        y = x * scale
+        ctx.save_for_backward(y, scale, weight)
+        return y * weight
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        y, scale, weight = ctx.saved_tensors
+        both = (grad * y).flatten(0, -2)
+        along = torch.mv(both, weight).view(scale.shape).div_(-y.shape[-1])
+        return torch.addcmul(grad * weight, y, along).mul_(scale), both.sum(0), None
 
 
 class EncoderLayer(nn.Module):

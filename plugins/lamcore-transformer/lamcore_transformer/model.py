@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lamcore import Answer, Decoding, Example, LamcoreError, Record
-from lamcore.decode import Allowed, constraint, limits, search
+from lamcore.decode import Allowed, both, constraint, limits, search
 from lamcore.model import evaluating
 from lamcore_transformer import layers
+from lamcore_transformer.copy import Copier
 
 if TYPE_CHECKING:
     from lamcore.tokenizer import Tokenizer
@@ -48,6 +49,7 @@ class TransformerModel(nn.Module):
         )
         depth = settings.decoder_layers or settings.layers
         self.decoder = layers.Stack(self._layers(layers.DecoderLayer, depth, attention), self._norm() if last else None)
+        self.copier = self._copier() if settings.copy else None
         self.reset_parameters()
 
     def _layers(self, kind: type[nn.Module], depth: int, attention: layers.MakeAttention) -> list[nn.Module]:
@@ -61,6 +63,13 @@ class TransformerModel(nn.Module):
     def _places(self) -> nn.Embedding | None:
         s = self.settings
         return nn.Embedding(s.max_length, s.width) if s.positions.value == "learned" else None
+
+    def _copier(self) -> Copier:
+        if self.source_tokenizer is not self.target_tokenizer:
+            raise LamcoreError(
+                "architecture.copy=true needs one vocabulary for input and target: tokenizer.joint=true."
+            )
+        return Copier(self.settings.width, self.target_tokenizer.pad)
 
     def reset_parameters(self) -> None:
         """Draw new weights: Xavier for products (each part of a fused one by itself), width**-0.5 for embeddings.
@@ -119,19 +128,26 @@ class TransformerModel(nn.Module):
         Labels are smoothed in training only, so that validation losses (and their exponent, perplexity) compare.
         """
         target, pad = batch["target"], self.target_tokenizer.pad
-        hidden = self._hidden(batch)
+        memory, memory_mask = self._read(batch["source"])
+        hidden = self._decode(target, memory, memory_mask)
         smoothing = self.settings.label_smoothing if self.training else 0.0
+        if self.copier is not None:
+            losses = self.copier.losses(hidden, memory, batch["source"], self._writer(), target, smoothing)
+            return losses.sum(1), (target != pad).sum(1)
         losses = layers.chunked_loss(hidden.flatten(0, 1), self._writer(), target.flatten(), smoothing, pad)
         return losses.view(target.shape).sum(1), (target != pad).sum(1)
 
     def logits(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the scores of each target token's place, before softmax: (B, T, V)."""
-        return F.linear(self._hidden(batch), self._writer())
-
-    def _hidden(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return what the decoder makes of each place of the target, given the places before: (B, T, D)."""
         memory, memory_mask = self._read(batch["source"])
-        target = batch["target"]
+        hidden = self._decode(batch["target"], memory, memory_mask)
+        scores = F.linear(hidden, self._writer())
+        if self.copier is None:
+            return scores
+        return self.copier.log_probs(hidden, self.copier.key(memory), batch["source"], scores)
+
+    def _decode(self, target: Tensor, memory: Tensor, memory_mask: Tensor | None) -> Tensor:
+        """Return what the decoder makes of each place of the target, given the places before: (B, T, D)."""
         before = F.pad(target[:, :-1], (1, 0), value=self.target_tokenizer.bos)
         x, turn = self._embed(before, self.target_embedding, self.target_places)
         ahead = torch.full((target.shape[1], target.shape[1]), -torch.inf, device=target.device).triu_(1)
@@ -191,8 +207,9 @@ class TransformerModel(nn.Module):
         marks: dict[str, Any] = {"bos": tokenizer.bos, "eos": tokenizer.eos}
         marks["never"] = (tokenizer.pad, tokenizer.unk, tokenizer.bos)
         allowed = self._allowed(source, prefix, most, decoding.copy) if decoding.copy or prefix.shape[1] else None
+        allowed = both(decoding.rules(tokenizer, most) if decoding.rules else None, allowed)
         keys = [[i for i in row if i != self.source_tokenizer.pad] for row in source.tolist()]
-        found = search(_Steps(self, memory, mask), most, decoding, allowed=allowed, keys=keys, **marks)
+        found = search(_Steps(self, source, memory, mask), most, decoding, allowed=allowed, keys=keys, **marks)
         texts = iter(tokenizer.decode([answer.ids for answers in found for answer in answers]))
         ranked = [[{"target": next(texts), "score": answer.score} for answer in answers] for answers in found]
         return [{**best[0], "alternatives": best} if decoding.n_best > 1 else best[0] for best in ranked]
@@ -219,11 +236,14 @@ class _Steps:
 
     Those stay where they are: a row of a beam finds its own among those of its record by `seen`."""
 
-    def __init__(self, model: TransformerModel, memory: Tensor, mask: Tensor | None):
+    def __init__(self, model: TransformerModel, source: Tensor, memory: Tensor, mask: Tensor | None):
         self.model, self.heads = model, model.settings.heads
         self.layers: list[Any] = list(model.decoder.layers)
         self.inputs = torch.stack([layer.cross.remember(memory) for layer in self.layers])  # (L, 2, R*H, S, d)
         self.mask = None if mask is None else mask.squeeze(1).repeat_interleave(self.heads, 0)  # (R*H, 1, S)
+        self.source = source
+        self.keys = None if model.copier is None else model.copier.key(memory)
+        """What the copier looks at, (R, S, D)."""
         self.cache = self.inputs[:, :, :, :0]  # (L, 2, R*H, room, d)
         self.times: list[int] = []
         """Place in its answer of each token of a record in the cache."""
@@ -239,7 +259,11 @@ class _Steps:
         seen = self._write(x)
         for layer, inputs, cache in zip(self.layers, self.inputs, self.cache, strict=True):
             x = layer.step(x, inputs, self.mask, cache, self.times, seen, turn)
-        return F.linear(model.decoder.last(x), model._writer()).flatten(0, 1)
+        x = model.decoder.last(x)
+        scores = F.linear(x, model._writer())
+        if model.copier is not None and self.keys is not None:
+            scores = model.copier.log_probs(x, self.keys, self.source, scores)
+        return scores.flatten(0, 1)
 
     def _write(self, x: Tensor) -> Tensor | None:
         """Make room for a token a row; return `seen` for each head, (R*H, W, written), or None."""
@@ -265,6 +289,8 @@ class _Steps:
             places = (records[:, None] * self.heads + torch.arange(self.heads, device=records.device)).flatten()
             self.inputs, self.cache = self.inputs.index_select(2, places), self.cache.index_select(2, places)
             self.mask = None if self.mask is None else self.mask.index_select(0, places)
+            self.source = self.source.index_select(0, records)
+            self.keys = None if self.keys is None else self.keys.index_select(0, records)
 
 
 def _pad(rows: list[np.ndarray], pad: int) -> Tensor:

@@ -45,6 +45,11 @@ class TestLearnedPositions(OfWords):
     component = Transformer(**SMALL, positions=Positions.learned, decoder_layers=2, max_length=40)
 
 
+@pytest.mark.full
+class TestCopy(OfWords):
+    component = Transformer(**SMALL, copy=True)
+
+
 class NormalisedAttention(layers.SelfAttention):
     """Queries and keys of length 1, with a learnt scale a head (Henry et al. 2020)."""
 
