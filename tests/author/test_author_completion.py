@@ -51,7 +51,15 @@ def tab(lam, monkeypatch):
         ("lam train architecture.tie=", ["architecture.tie=true", "architecture.tie=false"]),
         ("lam train metrics=[bl", ["metrics=[bleu"]),
         ("lam train metrics=[bleu", ["metrics=[bleu,", "metrics=[bleu]"]),
-        ("lam train metrics=[bleu,c", ["metrics=[bleu,chrf", "metrics=[bleu,comet"]),
+        (
+            "lam train metrics=[bleu,c",
+            [
+                "metrics=[bleu,calibration_error",
+                "metrics=[bleu,call_match",
+                "metrics=[bleu,chrf",
+                "metrics=[bleu,comet",
+            ],
+        ),
         ("lam train metrics=bl", ["metrics=bleu"]),
         ("lam train augmenters=[typos,drop_words] augmenters.", ["augmenters.typos.", "augmenters.drop_words."]),
         ("lam train augmenters=[typos] augmenters.typos.k", ["augmenters.typos.keyboard="]),

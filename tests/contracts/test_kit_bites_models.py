@@ -282,9 +282,8 @@ class LosesPadding(TransformerModel):
 class SeesAhead(TransformerModel):
     """Let the decoder see the tokens that it is to write."""
 
-    def _hidden(self, batch):
-        memory, mask = self._read(batch["source"])
-        before = F.pad(batch["target"][:, :-1], (1, 0), value=2)
+    def _decode(self, target, memory, mask):
+        before = F.pad(target[:, :-1], (1, 0), value=2)
         x, turn = self._embed(before, self.target_embedding, self.target_places)
         return self.decoder(x, memory, None, mask, turn)
 

@@ -117,7 +117,7 @@ FAULTS = [
     ),
     Fault(
         "epoch not in the sampler",
-        [(DATA, 'key = f"{self._recipe.seed}/{epoch}"', 'key = f"{self._recipe.seed}"')],
+        [(DATA, 'f"{self._recipe.seed}/{epoch}", self._part', 'f"{self._recipe.seed}", self._part')],
         ["tests/test_data.py"],
     ),
     Fault(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from itertools import chain
 from pathlib import Path
 
 import click
 
 FORMATS = ("openai_tools", "sharegpt", "xlam", "bfcl", "bio_jsonl")
-"""Sources of this distribution: each has a module of its name that reads and writes."""
+"""Sources of this distribution."""
 
 
 @click.command("convert")
@@ -26,9 +25,9 @@ def command(format: str, files: tuple[str, ...], to: str, out: str) -> None:
     What the other format can't hold is an error that names the record; nothing is half-written."""
     from lamcore.console import say
     from lamcore.errors import LamcoreError
+    from lamcore_actions.formats import MODULES
 
     if Path(out).expanduser().exists():
         raise LamcoreError(f"--out {out} exists: name another file, or remove it.")
-    source, target = (importlib.import_module(f"lamcore_actions.{name}") for name in (format, to))
-    number = target.write(chain.from_iterable(map(source.read, files)), out)
+    number = MODULES[to].write(chain.from_iterable(map(MODULES[format].read, files)), out)
     say(f"{number:,} records in {out}")

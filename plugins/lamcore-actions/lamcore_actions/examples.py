@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from lamcore import Record
 from lamcore_actions.calls import canonical
+from lamcore_actions.formats import MODULES
 from lamcore_actions.home import Home, execute, state_text, tools
 
 AREAS = ["kitchen", "hall", "garage", "Büro"]
@@ -52,7 +52,7 @@ def written(format: str, folder: Path) -> str:
     """Write a file of 80 rows in a format and return its name."""
     path = str(folder / f"train.{format}.jsonl")
     records = slots(80) if format == "bio_jsonl" else commands(80)
-    importlib.import_module(f"lamcore_actions.{format}").write(records, path)
+    MODULES[format].write(records, path)
     return path
 
 

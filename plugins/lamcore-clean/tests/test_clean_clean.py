@@ -20,7 +20,7 @@ def cleaned(text: str, **settings: Any) -> str:
     return record["input"]
 
 
-def test_the_plugin_offers_six_steps():
+def test_the_plugin_offers_seven_steps():
     import lamcore_clean
 
     manager = pluggy.PluginManager("lamcore")
@@ -28,7 +28,8 @@ def test_the_plugin_offers_six_steps():
     manager.register(lamcore_clean)
     found = {}
     manager.hook.register_preprocessors(register=lambda name, cls: found.update({name: cls}))
-    assert sorted(found) == ["clean", "deduplicate", "language_tag", "length_filter", "normalise", "placeholders"]
+    names = ["clean", "deduplicate", "language_tag", "length_filter", "normalise", "placeholders", "prepend_context"]
+    assert sorted(found) == names
     assert all(issubclass(cls, Preprocessor) and cls() for cls in found.values())
 
 

@@ -1,4 +1,4 @@
-"""Pictures of digits: a source, a classifier and accuracy; no text, no tokenizer."""
+"""Pictures of digits: a source, a classifier and a metric; no text, no tokenizer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PixelClassifier(Architecture):
 
 
 @dataclass
-class Accuracy(Metric):
+class RightLabels(Metric):
     """Share of the answers whose label is right."""
 
     column: str = "intent"
@@ -75,7 +75,7 @@ class Accuracy(Metric):
         return {"right": float(answer[self.column] == record[self.column]), "all": 1.0}
 
     def score(self, sums: Mapping[str, float]) -> Mapping[str, float]:
-        return {"accuracy": sums["right"] / sums["all"] if sums["all"] else 0.0}
+        return {"right_labels": sums["right"] / sums["all"] if sums["all"] else 0.0}
 
     @classmethod
     def example_records(cls) -> list[Record]:
@@ -95,4 +95,4 @@ def register_architectures(register):
 
 @hookimpl
 def register_metrics(register):
-    register("accuracy", Accuracy)
+    register("right_labels", RightLabels)

@@ -1,6 +1,6 @@
 """What digits mean, and the contracts that all components keep."""
 
-from lamcore_digits import Accuracy, Digits, PixelClassifier
+from lamcore_digits import Digits, PixelClassifier, RightLabels
 
 from lamcore.testing import ArchitectureContract, MetricContract, SourceContract
 
@@ -15,8 +15,8 @@ class TestPixelClassifier(ArchitectureContract):
     records = PixelClassifier.example_records()
 
 
-class TestAccuracy(MetricContract):
-    component = Accuracy()
+class TestRightLabels(MetricContract):
+    component = RightLabels()
     records = PixelClassifier.example_records()
 
 
@@ -28,7 +28,7 @@ def test_there_are_1797_pictures_of_64_numbers_and_ten_digits():
 
 
 def test_one_of_two_right_labels_is_a_half():
-    metric = Accuracy()
+    metric = RightLabels()
     counts = [metric.count({"intent": "1"}, {"intent": label}) for label in ("1", "2")]
     sums = {name: sum(count[name] for count in counts) for name in counts[0]}
-    assert metric.score(sums) == {"accuracy": 0.5}
+    assert metric.score(sums) == {"right_labels": 0.5}
