@@ -117,7 +117,7 @@ class Summary(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.weigh = nn.Linear(width, 1)
+        self.weigh = nn.Linear(width, 1, bias=False)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         """Map (B, S, D) to (B, 2 D)."""
