@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 from lamcore import MISSING, Record, Source, hookimpl
-from lamcore_actions import bfcl, bio_jsonl, convert, examples, openai_tools, sharegpt, splits, xlam
+from lamcore_actions import bfcl, bio_jsonl, convert, examples, openai_tools, sharegpt, xlam
 from lamcore_actions.text import CallsText
 from lamcore_actions.verify import CheckCalls, EndState, ExecuteCalls
+from lamcore_files import splits
 
 __all__ = [
     "Bfcl", "BioJsonl", "CallsText", "CheckCalls", "EndState", "ExecuteCalls", "OpenaiTools", "Sharegpt", "Xlam",
@@ -26,7 +29,8 @@ class OpenaiTools(Source):
     """Conversations with tool calls as OpenAI fine-tunes on them, one a line: `messages` and `tools`.
 
     Gives `input`, `messages`, `tools` and `calls`: what the last message calls, "[]" for an answer without calls, ""
-    where the last message is no answer. Arguments may be objects, and ids missing, as chat templates have it."""
+    where the last message is no answer. Arguments may be objects, and ids missing, as chat templates have it. A
+    message's `weight`, 0 or 1, becomes its `train`, which `chat_template` goes by; a last answer must not have 0."""
 
     train: str | list[str] = MISSING
     """A file, or several read one after another; names that end in .gz are unpacked. Alone: cut into three splits."""
@@ -45,7 +49,7 @@ class OpenaiTools(Source):
         splits.prepare(self)
 
     def load(self) -> Mapping[str, Iterable[Record]]:
-        return splits.load(self, openai_tools.read)
+        return _load(self, openai_tools)
 
     def fingerprint(self) -> str:
         return splits.fingerprint(self)
@@ -80,7 +84,7 @@ class Sharegpt(Source):
         splits.prepare(self)
 
     def load(self) -> Mapping[str, Iterable[Record]]:
-        return splits.load(self, sharegpt.read)
+        return _load(self, sharegpt)
 
     def fingerprint(self) -> str:
         return splits.fingerprint(self)
@@ -114,7 +118,7 @@ class Xlam(Source):
         splits.prepare(self)
 
     def load(self) -> Mapping[str, Iterable[Record]]:
-        return splits.load(self, xlam.read)
+        return _load(self, xlam)
 
     def fingerprint(self) -> str:
         return splits.fingerprint(self)
@@ -131,7 +135,7 @@ class Bfcl(Source):
 
     Gives `id`, `input`, `messages`, `tools` (with JSON schemas for its types), `domain` (the category), `allowed` (the
     possible answers) and `calls`: the first allowed values, "[]" where nothing is to be called, "" where any call is
-    right."""
+    right. In Java and JavaScript every parameter is a string, and calls hold the text of literals: `5L`."""
 
     train: str | list[str] = MISSING
     """A file, or several read one after another; names that end in .gz are unpacked. Alone: cut into three splits."""
@@ -150,7 +154,7 @@ class Bfcl(Source):
         splits.prepare(self)
 
     def load(self) -> Mapping[str, Iterable[Record]]:
-        return splits.load(self, bfcl.read)
+        return _load(self, bfcl)
 
     def fingerprint(self) -> str:
         return splits.fingerprint(self)
@@ -184,7 +188,7 @@ class BioJsonl(Source):
         splits.prepare(self)
 
     def load(self) -> Mapping[str, Iterable[Record]]:
-        return splits.load(self, bio_jsonl.read)
+        return _load(self, bio_jsonl)
 
     def fingerprint(self) -> str:
         return splits.fingerprint(self)
@@ -223,3 +227,7 @@ def register_metrics(register: Callable[[str, Any], None]) -> None:
 def register_commands(register: Callable[[str, Any], None]) -> None:
     """Offer `convert`."""
     register("convert", convert.command)
+
+
+def _load(source: Any, format: ModuleType) -> Mapping[str, Iterable[Record]]:
+    return splits.load(source, lambda paths: chain.from_iterable(map(format.read, paths)))

@@ -6,17 +6,22 @@ values means that an argument may be left out. Where any call is right (categori
 there is no such message. `domain` is the category.
 
 Types become those of JSON schema; one that can't be told from it, such as Java's `long`, stays beside it as `x-type`,
-which scoring by the leaderboard's rules needs, and writing."""
+which scoring by the leaderboard's rules needs, and writing.
+
+Of Java and JavaScript the leaderboard wants every argument as text that holds a literal: `5L`, `new ArrayList<>(...)`.
+There, as it does itself, every parameter is given the type string, and `calls` hold literals. What is allowed as text
+stays as it is: it is one, or the name of a variable."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lamcore import Record
 from lamcore_actions import files
 from lamcore_actions.calls import Call, canonical, loads
-from lamcore_actions.conversations import Message, calls_in, message, messages_in, record_of, tool_of, tools_in
+from lamcore_actions.conversations import Message, calls_in, message, record_of, tool_of, tools_in, unweighted
 from lamcore_actions.files import Fault, Row, of_kind
 
 TYPES = {
@@ -49,6 +54,8 @@ def to_record(row: Row) -> Record:
         tool["parameters"] = _typed(tool["parameters"], _to_json)
     answers = of_kind(list, row.get("answers"), "answers")
     first = [call for number, answer in enumerate(answers) for call in _first(answer, f"answers[{number}]")]
+    if "java" in category:
+        _write_literals(first, tools, script="javascript" in category)
     if not _any_call(category):
         messages.append(message("assistant", calls=first))
     known = {"id": of_kind(str, row.get("id"), "id"), "domain": category, "allowed": canonical(answers)}
@@ -57,7 +64,7 @@ def to_record(row: Row) -> Record:
 
 def to_row(record: Record, number: int) -> Row:
     """Return a record as a row; what is allowed is what it calls, where it has no column `allowed`."""
-    messages = messages_in(record)
+    messages = unweighted(record, "bfcl")
     asked = messages[:-1] if messages[-1]["role"] == "assistant" else messages
     if any(one["calls"] or one["role"] == "tool" for one in asked) or (asked != messages and messages[-1]["content"]):
         raise Fault("messages", "this is more than questions and the calls that answer them", "bfcl can't hold it")
@@ -109,6 +116,42 @@ def _to_bfcl(schema: dict[str, Any]) -> dict[str, Any]:
     kind = schema.get("x-type", schema.get("type", "any"))
     rest = {key: value for key, value in schema.items() if key != "x-type"}
     return {**rest, "type": WRITTEN.get(kind, kind) if isinstance(kind, str) else "any"}
+
+
+# Java and JavaScript
+
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _write_literals(calls: list[Call], tools: list[Any], script: bool) -> None:
+    """Turn the values of calls into literals, in place, and the parameters of tools into texts."""
+    for tool in tools:
+        where = f"functions.{tool['name']}"
+        for name, schema in of_kind(dict, tool["parameters"].get("properties", {}), where).items():
+            of_kind(dict, schema, f"{where}.{name}")
+            for call in calls:
+                if call["name"] == tool["name"] and name in call["arguments"]:
+                    call["arguments"][name] = _literal(call["arguments"][name], schema, script)
+            schema |= {"type": "string", "x-type": _to_bfcl(schema)["type"]}
+
+
+def _literal(value: Any, schema: dict[str, Any], script: bool) -> str:
+    """Return the text of a literal that the leaderboard reads as the value; text stays as it is."""
+    if isinstance(value, str):
+        return value
+    kind = _to_bfcl(schema)["type"]
+    if isinstance(value, list):
+        item = _to_bfcl(of_kind(dict, schema.get("items", {}), "items"))["type"]
+        quoted = item == "String" and kind != "Array"
+        items = ", ".join(_json(one) if quoted else _literal(one, {"type": item}, script) for one in value)
+        if script:
+            return f"[{items}]"
+        listed = f"Arrays.asList({items})" if items else ""
+        return f"new {item}[]{{{items}}}" if kind == "Array" else f"new ArrayList<>({listed})"
+    if isinstance(value, dict) and not script:
+        puts = " ".join(f"put({_json(name)}, {_json(one)});" for name, one in value.items())
+        return f"new HashMap<>() {{{{ {puts} }}}}"
+    return _json(value) + ({"Bigint": "n"} if script else {"long": "L", "float": "f"}).get(kind, "")
 
 
 # Allowed values

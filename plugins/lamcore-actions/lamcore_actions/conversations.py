@@ -8,14 +8,18 @@ from lamcore import Record
 from lamcore_actions.calls import canonical, is_call, parse
 from lamcore_actions.files import Fault, of_kind, unpacked
 
-Message = dict[str, str]
-"""{"role", "content", "calls", "name"}, all text; "" where absent."""
+Message = dict[str, Any]
+"""{"role", "content", "calls", "name"}, all text, "" where absent; and "train": true or false where the data says
+whether the message is learnt, else None."""
 NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def message(role: str, content: str = "", calls: list[Any] | None = None, name: str = "") -> Message:
+def message(
+    role: str, content: str = "", calls: list[Any] | None = None, name: str = "", train: bool | None = None
+) -> Message:
     """Return a message; no calls are ""."""
-    return {"role": role, "content": content, "calls": canonical(calls) if calls else "", "name": name}
+    said = {"role": role, "content": content, "calls": canonical(calls) if calls else "", "name": name}
+    return {**said, "train": train}
 
 
 def record_of(messages: list[Message], tools: list[Any]) -> Record:
@@ -82,9 +86,19 @@ def messages_in(record: Record) -> list[Message]:
     return [asked, message("assistant", calls=calls_in(record))]
 
 
+def unweighted(record: Record, format: str) -> list[Message]:
+    """Return a record's messages, or raise Fault where one says whether it is learnt."""
+    messages = messages_in(record)
+    for number, one in enumerate(messages):
+        if one.get("train") is not None:
+            raise Fault(f"messages[{number}].train", "this says whether it is learnt", f"{format} can't hold it")
+    return messages
+
+
 def single_turn(record: Record, format: str) -> str:
     """Return what the user says in a record that is one question and its calls, or raise Fault."""
-    roles = [(one["role"], bool(one["content"])) for one in messages_in(record)]
+    messages = unweighted(record, format)
+    roles = [(one["role"], bool(one["content"])) for one in messages]
     if roles[:1] != [("user", True)] or roles[1:] not in ([], [("assistant", False)]):
         raise Fault("messages", "this is more than one question and its calls", f"{format} can't hold it")
-    return messages_in(record)[0]["content"]
+    return messages[0]["content"]

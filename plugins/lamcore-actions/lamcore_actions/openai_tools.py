@@ -1,7 +1,9 @@
 """OpenAI's format for fine-tuning on tool calls: {"messages": [{"role", "content", "tool_calls"}], "tools": [...]}.
 
 Arguments may be JSON text, as there, or an object, as chat templates of Hugging Face take them; ids may be missing:
-a tool's message then belongs to the first call that has no answer yet, of its `name` where it has one."""
+a tool's message then belongs to the first call that has no answer yet, of its `name` where it has one.
+
+The `weight` of an assistant's message, 1 or 0, becomes its `train`, true or false: whether it is learnt."""
 
 from __future__ import annotations
 
@@ -53,9 +55,10 @@ def _messages(values: list[Any]) -> list[Message]:
         messages += _in_order(answers)
         answers = []
         calls, ids = _calls(value, where)
+        train = _learnt(value, where, last=number == len(values) - 1)
         waiting += zip(range(count, count + len(calls)), ids, [call["name"] for call in calls], strict=True)
         count += len(calls)
-        messages.append(message(role, content, calls))
+        messages.append(message(role, content, calls, train=train))
     return messages + _in_order(answers)
 
 
@@ -65,9 +68,19 @@ def _role(value: Any, where: str) -> str:
         raise Fault(f"{where}.role", f"{role!r} stands here", f"it must be one of {', '.join(ROLES)}")
     if "function_call" in value:
         raise Fault(f"{where}.function_call", "this is the format before tools", "write it as tool_calls")
-    if value.get("weight") == 0:
-        raise Fault(f"{where}.weight", "0 leaves a message out of training", "cut the conversation before it")
     return ROLES[role]
+
+
+def _learnt(value: Row, where: str, last: bool) -> bool | None:
+    """Return whether a message is learnt, None where it doesn't say so."""
+    weight = value.get("weight")
+    if weight not in (None, 0, 1):
+        raise Fault(f"{where}.weight", f"{str(weight)[:30]!r} stands here", "it must be 0 or 1")
+    if weight is not None and value["role"] != "assistant":
+        raise Fault(f"{where}.weight", f"the {value['role']} has a weight", "only the assistant's messages are learnt")
+    if weight == 0 and last:
+        raise Fault(f"{where}.weight", "0 leaves the last answer out of training", "cut the conversation before it")
+    return None if weight is None else bool(weight)
 
 
 def _content(value: Any, where: str) -> str:
@@ -110,6 +123,8 @@ def to_row(record: Record, number: int) -> Row:
     count = 0
     for at, one in enumerate(messages_in(record)):
         row: Row = {"role": one["role"], "content": one["content"]}
+        if one.get("train") is not None:
+            row["weight"] = int(one["train"])
         if one["role"] == "tool":
             _, row["tool_call_id"], _ = waiting.pop(_asked(waiting, {"name": one["name"] or None}, f"messages[{at}]"))
         if calls := loads(one["calls"] or "[]"):

@@ -18,10 +18,10 @@ from lamcore_actions.conversations import (
     Message,
     calls_of,
     message,
-    messages_in,
     record_of,
     tool_of,
     tools_in,
+    unweighted,
 )
 from lamcore_actions.files import Fault, Row, of_kind, unpacked
 
@@ -98,7 +98,7 @@ def _named(messages: list[Message]) -> list[Message]:
 def to_row(record: Record, number: int) -> Row:
     """Return a record's conversation as a row."""
     turns = []
-    for at, one in enumerate(messages_in(record)):
+    for at, one in enumerate(unweighted(record, "sharegpt")):
         if one["role"] == "assistant" and CLOSE in one["content"].partition(OPEN)[2]:
             raise Fault(f"messages[{at}].content", f"{OPEN} stands in what is said", "sharegpt can't hold it")
         if one["content"] or not one["calls"]:

@@ -15,9 +15,9 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 class CallsText(Preprocessor):
     """Have a model that writes text write the calls: `target` is the text of `calls`, and answers are read back.
 
-    An answer's `calls` is the canonical JSON of what its `target` says, "[]" where it calls nothing, and "" where its
-    text is no list of calls; `target` stays as it was written. At `lam predict`, where there are no calls, nothing
-    changes on the way down.
+    An answer's `calls` is the canonical JSON of what its `target` says, "[]" where it calls nothing, and `target` is
+    the same; where its text is no list of calls, `calls` is "" and `target` stays as it was written. At `lam predict`,
+    where there are no calls, nothing changes on the way down.
     """
 
     blank: bool = False
@@ -36,7 +36,8 @@ class CallsText(Preprocessor):
         if "target" not in answer:
             return answer
         calls = parse(_STRING.sub(_close, answer["target"]) if self.blank else answer["target"])
-        new = {**answer, "calls": "" if calls is None else canonical(calls)}
+        text = "" if calls is None else canonical(calls)
+        new = {**answer, "target": text or answer["target"], "calls": text}
         if answer.get("alternatives"):
             new["alternatives"] = [self.undo(other, record) for other in answer["alternatives"]]
         return new

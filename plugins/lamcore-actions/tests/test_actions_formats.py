@@ -41,14 +41,14 @@ OPENAI = {
     "tools": [{"type": "function", "function": WEATHER}],
 }
 MESSAGES = [
-    {"role": "system", "content": "Be brief.", "calls": "", "name": ""},
-    {"role": "user", "content": "Paris and Rome?", "calls": "", "name": ""},
-    {"role": "assistant", "content": "", "calls": canonical([PARIS, ROME]), "name": ""},
-    {"role": "tool", "content": "rain", "calls": "", "name": "weather"},
-    {"role": "tool", "content": "sun", "calls": "", "name": "weather"},
-    {"role": "assistant", "content": "Rain, sun.", "calls": "", "name": ""},
-    {"role": "user", "content": "And Paris now?", "calls": "", "name": ""},
-    {"role": "assistant", "content": "Let me look.", "calls": canonical([PARIS]), "name": ""},
+    {"role": "system", "content": "Be brief.", "calls": "", "name": "", "train": None},
+    {"role": "user", "content": "Paris and Rome?", "calls": "", "name": "", "train": None},
+    {"role": "assistant", "content": "", "calls": canonical([PARIS, ROME]), "name": "", "train": None},
+    {"role": "tool", "content": "rain", "calls": "", "name": "weather", "train": None},
+    {"role": "tool", "content": "sun", "calls": "", "name": "weather", "train": None},
+    {"role": "assistant", "content": "Rain, sun.", "calls": "", "name": "", "train": None},
+    {"role": "user", "content": "And Paris now?", "calls": "", "name": "", "train": None},
+    {"role": "assistant", "content": "Let me look.", "calls": canonical([PARIS]), "name": "", "train": None},
 ]
 CONVERSATION = {
     "input": "And Paris now?",
@@ -188,10 +188,22 @@ def test_arguments_may_be_an_object_and_ids_may_be_missing():
     assert made[0]["calls"] == canonical([PARIS, ROME])
 
 
+def test_a_weight_says_whether_a_message_is_learnt_and_formats_without_one_refuse_it():
+    said = [{"role": "assistant", "content": text, "weight": weight} for text, weight in (("a", 0), ("b", 1))]
+    row = {"messages": [{"role": "user", "content": "Hi"}, *said]}
+    record = openai_tools.to_record(row)
+    assert [one["train"] for one in record["messages"]] == [None, False, True]
+    assert openai_tools.to_row(record, 0) == row
+    for other in (sharegpt, xlam, bfcl):
+        with pytest.raises(ValueError, match=r"messages\[1\].train: this says whether it is learnt - \w+ can"):
+            other.to_row(record, 0)
+
+
 def test_what_hermes_writes_between_tags_is_a_call():
     turn = {"from": "gpt", "value": f"Let me look.\n<tool_call>\n{json.dumps(PARIS)}\n</tool_call>"}
     made = sharegpt.to_record({"conversations": [turn]})["messages"]
-    assert made == [{"role": "assistant", "content": "Let me look.", "calls": canonical([PARIS]), "name": ""}]
+    said = {"role": "assistant", "content": "Let me look.", "calls": canonical([PARIS]), "name": "", "train": None}
+    assert made == [said]
 
 
 def test_tags_that_are_not_closed_are_what_is_said_and_said_tags_are_refused():
@@ -278,6 +290,41 @@ def test_calls_are_the_first_allowed_values_without_what_may_be_left_out():
     assert (record["id"], record["domain"], record["input"]) == ("multiple_3", "multiple", "Weather in Paris?")
 
 
+@pytest.mark.parametrize(
+    ("category", "kind", "item", "value", "literal"),
+    [
+        ("simple_java", "integer", "", 5, "5"),
+        ("simple_java", "integer", "", "TYPE_FORWARD", "TYPE_FORWARD"),  # a variable
+        ("simple_java", "long", "", 5, "5L"),
+        ("simple_java", "float", "", 1.5, "1.5f"),
+        ("simple_java", "boolean", "", True, "true"),
+        ("simple_java", "ArrayList", "String", ["a b", "c"], 'new ArrayList<>(Arrays.asList("a b", "c"))'),
+        ("simple_java", "ArrayList", "long", [1, 2], "new ArrayList<>(Arrays.asList(1L, 2L))"),
+        ("simple_java", "ArrayList", "String", [], "new ArrayList<>()"),
+        ("simple_java", "Array", "String", ["-v", "x"], "new String[]{-v, x}"),  # the leaderboard keeps quotes here
+        ("simple_java", "HashMap", "", {"a": [1], "b": ["x"]}, 'new HashMap<>() {{ put("a", 1); put("b", "x"); }}'),
+        ("simple_javascript", "Boolean", "", False, "false"),
+        ("simple_javascript", "float", "", 1.5, "1.5"),
+        ("simple_javascript", "Bigint", "", 12, "12n"),
+        ("simple_javascript", "String", "", "a", "a"),
+        ("simple_javascript", "array", "String", ["a", "b"], '["a", "b"]'),
+        ("simple_javascript", "array", "float", [1.0, 2.5], "[1.0, 2.5]"),
+        ("simple_javascript", "dict", "", {"a": [1]}, '{"a": 1}'),
+    ],
+)
+def test_java_and_javascript_have_literals_for_values_and_strings_for_types(category, kind, item, value, literal):
+    schema = {"type": kind, **({"items": {"type": item}} if item else {})}
+    parameters = {"type": "dict", "properties": {"a": schema}, "required": ["a"]}
+    function = {"name": "f", "description": "", "parameters": parameters}
+    answers = [{"f": {"a": [value]}}]
+    record = bfcl.to_record(row := {**BFCL, "category": category, "functions": [function], "answers": answers})
+    assert loads(record["calls"]) == [{"name": "f", "arguments": {"a": literal}}]
+    (tool,) = loads(record["tools"])
+    assert tool["parameters"]["properties"]["a"]["type"] == "string"
+    assert tool["parameters"]["properties"]["a"]["x-type"] == kind
+    assert bfcl.to_row(record, 0) == row
+
+
 def test_nothing_is_called_in_irrelevance_and_any_call_is_right_in_relevance():
     none = bfcl.to_record({**BFCL, "category": "live_irrelevance", "answers": []})
     any_ = bfcl.to_record({**BFCL, "category": "live_relevance", "answers": []})
@@ -323,7 +370,8 @@ def test_one_list_is_read_as_its_lines_would_be(tmp_path):
 
 
 def test_a_list_longer_than_what_is_held_is_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("lamcore_actions.files.BLOCK", 7)
+    monkeypatch.setattr("lamcore_files.readers.BLOCK", 7)
+    monkeypatch.setattr("lamcore_files.readers.PACKED_BLOCK", 7)
     rows = [{**SNIPS, "text": f"ü{number}"} for number in range(30)]
     file = tmp_path / "list.json.gz"
     file.write_bytes(gzip.compress(json.dumps(rows, ensure_ascii=False, indent=1).encode()))
@@ -364,7 +412,7 @@ def test_a_fault_names_its_file_and_line(text, said, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b'{"text": "\xff"}', "this is not UTF-8"), (b'[{"text": "\xff"}]', "what follows is not UTF-8")],
+    [(b'{"text": "\xff"}', "1:11: byte 0xFF is not UTF-8"), (b'[{"text": "\xff"}]', "what follows is not UTF-8")],
 )
 def test_what_is_no_text_is_refused(content, said, tmp_path):
     file = tmp_path / "rows.json"
@@ -376,7 +424,7 @@ def test_what_is_no_text_is_refused(content, said, tmp_path):
 def test_damaged_gzip_is_refused(tmp_path):
     file = tmp_path / "rows.jsonl.gz"
     file.write_bytes(gzip.compress(json.dumps(SNIPS).encode())[:-9])
-    with pytest.raises(LamcoreError, match="the gzip data is damaged"):
+    with pytest.raises(LamcoreError, match=r"rows.jsonl.gz:1:1: the gzip data ends too early"):
         list(bio_jsonl.read(str(file)))
 
 
@@ -394,7 +442,9 @@ def said_by(role: str, **values: object) -> dict:
         ("openai_tools", {}, "messages: nothing stands here - it must be a list"),
         ("openai_tools", {"messages": []}, "messages: there is none"),
         ("openai_tools", said_by("robot"), "messages[0].role: 'robot' stands here - it must be one of system"),
-        ("openai_tools", said_by("assistant", weight=0), "messages[0].weight: 0 leaves a message out of training"),
+        ("openai_tools", said_by("assistant", weight=0), "messages[0].weight: 0 leaves the last answer out of"),
+        ("openai_tools", said_by("assistant", weight=0.5), "messages[0].weight: '0.5' stands here - it must be 0 or 1"),
+        ("openai_tools", said_by("user", weight=1), "messages[0].weight: the user has a weight - only the assistant's"),
         ("openai_tools", said_by("tool", tool_call_id="z"), "messages[0]: this answers no call that stands before it"),
         ("openai_tools", said_by("user", tool_calls=[asked("a", PARIS)]), "messages[0].tool_calls: the user calls"),
         ("openai_tools", said_by("assistant", tool_calls=[{"function": {"name": "f", "arguments": "{"}}]),
@@ -420,7 +470,7 @@ def test_a_fault_of_a_row_names_its_place_in_it(name, row, said, tmp_path):
 
 def test_files_that_are_missing_or_not_named_are_refused_at_once(tmp_path):
     for source in (Xlam(train="gone.jsonl"), Xlam(train=str(tmp_path))):
-        with pytest.raises(LamcoreError, match=r"No such file|this is a folder"):
+        with pytest.raises(LamcoreError, match=r"there is no such file|this is a folder"):
             source.load()
     with pytest.raises(LamcoreError, match="source.train names no file"):
         Bfcl().load()

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from lamcore import MISSING, Record, Source, hookimpl
 from lamcore_collect import examples, splits
+from lamcore_files.splits import check_shares
 
 
 class Unit(Enum):
@@ -46,7 +47,7 @@ class Gettext(Source):
     makes_splits = True
 
     def __post_init__(self) -> None:
-        splits.check(self.split)
+        check_shares(self.split)
         if self.languages != MISSING and (len(self.languages) != 2 or len(set(self.languages)) != 2):
             raise ValueError(f"languages must be two different codes, such as [en, de], not {self.languages}")
         if bool(self.folder) == bool(self.distribution):
@@ -90,7 +91,7 @@ class WebPages(Source):
     makes_splits = True
 
     def __post_init__(self) -> None:
-        splits.check(self.split)
+        check_shares(self.split)
         splits.check_languages(self.languages)
 
     def load(self) -> Mapping[str, Iterable[Record]]:
@@ -133,7 +134,7 @@ class Books(Source):
     makes_splits = True
 
     def __post_init__(self) -> None:
-        splits.check(self.split)
+        check_shares(self.split)
         splits.check_languages(self.languages)
 
     def load(self) -> Mapping[str, Iterable[Record]]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lamcore import LamcoreError, Record
-from lamcore_collect.splits import Mine, folded
+from lamcore_collect.splits import Mine
+from lamcore_files.splits import folded
 
 PAGES, BOOKS = (".html", ".htm", ".xhtml"), (".txt",)
 log = logging.getLogger("lamcore")

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lamcore import LamcoreError, Record
+from lamcore_files.splits import SPLITS, folded, split_of
 
-SPLITS = ("train", "validation", "test")
 Mine = Callable[[str], bool]
 """Says whether the records of a group fall into a split."""
-
-
-def check(split: list[int]) -> None:
-    """Raise ValueError where these are no shares of the three splits."""
-    if len(split) != 3 or min(split) < 0 or split[0] < 1:
-        raise ValueError(f"split must be three shares, such as [90, 5, 5], not {split}")
 
 
 def check_languages(languages: list[str]) -> None:
@@ -33,7 +26,7 @@ def by_input(read: Callable[[], Iterator[Record]], source: Any) -> dict[str, Ite
     """Return {split: records}, cut by their inputs."""
 
     def of(split: str) -> Iterator[Record]:
-        return (record for record in read() if _share(folded(record["input"]), source) == split)
+        return (record for record in read() if split_of(folded(record["input"]), source) == split)
 
     return {split: _some(split, of(split)) for split in _given(source)}
 
@@ -45,19 +38,19 @@ def by_group(read: Callable[[Mine], Iterator[Record]], source: Any) -> dict[str,
     inputs: list[set[bytes]] = []
 
     def of(split: str) -> Iterator[Record]:
-        return read(lambda group: _share(group, source) == split)
+        return read(lambda group: split_of(group, source) == split)
 
     def train() -> Iterator[Record]:
         seen: set[bytes] = set()
         for record in of("train"):
-            seen.add(_digest(folded(record["input"])))
+            seen.add(_digest(record))
             yield record
         inputs[:] = [seen]
 
     def held_out(split: str) -> Iterator[Record]:
         if not inputs:
             deque(train(), maxlen=0)
-        return (record for record in of(split) if _digest(folded(record["input"])) not in inputs[0])
+        return (record for record in of(split) if _digest(record) not in inputs[0])
 
     def begun(split: str) -> Iterator[Record]:
         yield from train() if split == "train" else held_out(split)
@@ -80,22 +73,9 @@ def _some(split: str, records: Iterator[Record]) -> Iterator[Record]:
         raise LamcoreError(f"{what} - raise its share, or set it to 0 to have no {split}")
 
 
-def folded(text: str) -> str:
-    """Return a text but for Unicode form (NFKC), case and blanks, as the core compares inputs of different splits."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def _share(key: str, source: Any) -> str:
-    place = int.from_bytes(_digest(f"{source.seed} {key}"), "big") % sum(source.split)
-    for split, share in zip(SPLITS, source.split, strict=True):
-        if place < share:
-            return split
-        place -= share
-    raise AssertionError("a remainder is less than the sum")
+def _digest(record: Record) -> bytes:
+    """Return few bytes that stand for an input."""
+    return hashlib.blake2b(folded(record["input"]).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def fingerprint(paths: Iterable[Path], *libraries: str) -> str:

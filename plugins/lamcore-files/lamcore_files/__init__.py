@@ -1,25 +1,18 @@
 """Your own data: sources `parallel_text`, `jsonl`, `csv`, `tsv` and `parquet`.
 
-The classes repeat their settings so that each can be read alone; the work is in the functions below them and in
-`lamcore_files.readers`.
+The classes repeat their settings so that each can be read alone; the work is in the functions below them, in
+`lamcore_files.splits` and in `lamcore_files.readers`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from lamcore import MISSING, LamcoreError, Record, Source, hookimpl
-from lamcore_files import examples, readers
-
-SPLITS = ("train", "validation", "test")
+from lamcore import MISSING, Record, Source, hookimpl
+from lamcore_files import examples, readers, splits
 
 
 @dataclass
@@ -47,7 +40,7 @@ class ParallelText(Source):
         _prepare(self)
         if not self.columns or len(set(self.columns)) < len(self.columns):
             raise ValueError(f"columns must be different names, not {self.columns}")
-        for name, files in _files(self).items():
+        for name, files in splits.given(self).items():
             if len(files) != len(self.columns) and files != [MISSING]:
                 raise ValueError(f"{name} needs one file a column ({', '.join(self.columns)}), not {len(files)}")
 
@@ -58,7 +51,7 @@ class ParallelText(Source):
         return (dict(zip(self.columns, texts, strict=True)) for texts in readers.read_parallel(paths))
 
     def fingerprint(self) -> str:
-        return _fingerprint(self)
+        return splits.fingerprint(self)
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -98,7 +91,7 @@ class Jsonl(Source):
         return _load(self, lambda paths: _table(self, paths, readers.read_jsonl))
 
     def fingerprint(self) -> str:
-        return _fingerprint(self)
+        return splits.fingerprint(self)
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -143,7 +136,7 @@ class Csv(Source):
         return readers.read_csv(path, self.delimiter)
 
     def fingerprint(self) -> str:
-        return _fingerprint(self)
+        return splits.fingerprint(self)
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -181,7 +174,7 @@ class Tsv(Source):
         return _load(self, lambda paths: _table(self, paths, readers.read_tsv))
 
     def fingerprint(self) -> str:
-        return _fingerprint(self)
+        return splits.fingerprint(self)
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -219,7 +212,7 @@ class Parquet(Source):
         return _load(self, lambda paths: _table(self, paths, readers.read_parquet))
 
     def fingerprint(self) -> str:
-        return _fingerprint(self)
+        return splits.fingerprint(self)
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -238,52 +231,13 @@ def register_sources(register: Callable[[str, Any], None]) -> None:
 
 def _prepare(source: Any) -> None:
     """Check the settings that all sources share; a single path may stand for a list of one."""
-    for name in SPLITS:
-        setattr(source, name, _as_list(getattr(source, name)))
-    source.tests = {name: _as_list(files) for name, files in source.tests.items()}
-    for name in source.tests:
-        if not re.fullmatch(r"[a-z0-9_]+", name) or name in SPLITS:
-            raise ValueError(f"tests: a name is a-z, 0-9 and _, and none of {', '.join(SPLITS)}, not {name!r}")
-    if len(source.split) != 3 or min(source.split) < 0 or source.split[0] < 1:
-        raise ValueError(f"split must be three shares, such as [90, 5, 5], not {source.split}")
+    splits.prepare(source)
     if len(source.languages) not in (0, 2):
         raise ValueError(f"languages must be two codes, such as [en, de], or empty, not {source.languages}")
-    source.makes_splits = list(_files(source)) == ["train"]
 
 
-def _as_list(files: Any) -> list[str]:
-    return [files] if isinstance(files, str) else list(files)
-
-
-def _files(source: Any) -> dict[str, list[str]]:
-    """Return {split: files} of the splits that are given."""
-    given = {name: getattr(source, name) for name in SPLITS} | source.tests
-    return {name: files for name, files in given.items() if files or name == "train"}
-
-
-def _fingerprint(source: Any) -> str:
-    return readers.fingerprint(chain.from_iterable(_files(source).values()))
-
-
-def _load(source: Any, read: Callable[[list[str]], Iterator[Record]]) -> dict[str, Iterable[Record]]:
-    """Return {split: records}; every file is looked at and every split begun, so that most faults show at once."""
-    files = _files(source)
-    if not files["train"]:
-        raise LamcoreError("source.train names no file - give it at least one")
-    for path in chain.from_iterable(files.values()):
-        readers.check(path)
-    if not source.makes_splits:
-        return {split: _begun(split, _with_languages(source, read(paths))) for split, paths in files.items()}
-    shares = {split: share for split, share in zip(SPLITS, source.split, strict=True) if share}
-    return {split: _begun(split, _cut(source, split, shares, read(files["train"]))) for split in shares}
-
-
-def _begun(split: str, records: Iterator[Record]) -> Iterator[Record]:
-    first = next(records, None)
-    if first is None:
-        what = f"no row fell into {split}: too few rows for source.split"
-        raise LamcoreError(f"{what} - name files in source.{split}, or raise its share")
-    return chain([first], records)
+def _load(source: Any, read: Callable[[list[str]], Iterator[Record]]) -> Mapping[str, Iterable[Record]]:
+    return splits.load(source, lambda paths: _with_languages(source, read(paths)))
 
 
 def _table(source: Any, paths: list[str], read: Callable[[str], Iterator[readers.Row]]) -> Iterator[Record]:
@@ -307,26 +261,3 @@ def _with_languages(source: Any, records: Iterator[Record]) -> Iterator[Record]:
         return records
     known = dict(zip(("input_lang", "target_lang"), source.languages, strict=True))
     return (record | known for record in records)
-
-
-def _cut(source: Any, split: str, shares: dict[str, int], records: Iterator[Record]) -> Iterator[Record]:
-    return (r for r in _with_languages(source, records) if _share(_key(r), source.seed, shares) == split)
-
-
-def _key(record: Record) -> str:
-    """Return what decides a record's split: group, or input (in the form in which overlap is sought), or all of it."""
-    if record.get("group") is not None:
-        return f"group {record['group']}"
-    if isinstance(record.get("input"), str):
-        return " ".join(unicodedata.normalize("NFKC", record["input"]).casefold().split())
-    return json.dumps(record, sort_keys=True, default=str)
-
-
-def _share(key: str, seed: int, shares: dict[str, int]) -> str:
-    digest = hashlib.blake2b(f"{seed} {key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") % sum(shares.values())
-    for split, share in shares.items():
-        if place < share:
-            return split
-        place -= share
-    raise AssertionError("a remainder is less than the sum")

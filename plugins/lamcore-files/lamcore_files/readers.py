@@ -121,14 +121,20 @@ def _files_in(folder: Path) -> str:
 
 
 class _Damaged(Exception):
-    """What is wrong with packed bytes, and how to mend it; the line is added by who counts lines."""
+    """What is wrong with packed bytes, and how to mend it; `read_blocks` adds the line."""
 
 
-def _blocks(path: str) -> Iterator[bytes]:
+def read_blocks(path: str) -> Iterator[bytes]:
+    """Yield the bytes of a file, unpacked where its name ends in .gz, a block at a time."""
     check(path)
+    line = 1
     try:
         with open(_place(path), "rb") as file:
-            yield from _unpacked(file) if path.endswith(".gz") else iter(lambda: file.read(BLOCK), b"")
+            for block in _unpacked(file) if path.endswith(".gz") else iter(lambda: file.read(BLOCK), b""):
+                line += block.count(b"\n")
+                yield block
+    except _Damaged as error:
+        raise problem(path, line, 1, *error.args) from None
     except OSError as error:
         raise LamcoreError(f"{path}: can't be read ({_reason(error)}) - check the file and its permissions") from None
 
@@ -191,20 +197,17 @@ _SIGNATURES = {
 def read_lines(path: str, ends: bool = False) -> Iterator[str]:
     """Yield each line without its end, or with it where `ends` is true."""
     number, rest, first = 0, b"", True
-    try:
-        for block in _blocks(path):
-            rest += block
-            if first and len(rest) >= 6:
-                rest, first = _start(path, rest), False
-            if b"\n" not in block:
-                _refuse_long(path, number, rest)
-                continue
-            whole, _, rest = rest.rpartition(b"\n")
-            found = _split(path, number, whole + b"\n", ends)
-            number += len(found)
-            yield from found
-    except _Damaged as error:
-        raise problem(path, number + 1, 1, *error.args) from None
+    for block in read_blocks(path):
+        rest += block
+        if first and len(rest) >= 6:
+            rest, first = _start(path, rest), False
+        if b"\n" not in block:
+            _refuse_long(path, number, rest)
+            continue
+        whole, _, rest = rest.rpartition(b"\n")
+        found = _split(path, number, whole + b"\n", ends)
+        number += len(found)
+        yield from found
     rest = _start(path, rest) if first else rest
     if rest:  # a last line without its line end
         yield _text(path, number, rest)
