@@ -14,13 +14,15 @@ from typing import Any, Self
 
 from lamcore import MISSING, Record, Source, hookimpl
 from lamcore_actions import bfcl, bio_jsonl, convert, examples, openai_tools, sharegpt, xlam
+from lamcore_actions.swap import SwapSlots
 from lamcore_actions.text import CallsText
 from lamcore_actions.verify import CheckCalls, EndState, ExecuteCalls
 from lamcore_files import splits
 
 __all__ = [
-    "Bfcl", "BioJsonl", "CallsText", "CheckCalls", "EndState", "ExecuteCalls", "OpenaiTools", "Sharegpt", "Xlam",
-    "register_commands", "register_metrics", "register_preprocessors", "register_sources",
+    "Bfcl", "BioJsonl", "CallsText", "CheckCalls", "EndState", "ExecuteCalls", "OpenaiTools", "Sharegpt",
+    "SwapSlots", "Xlam",
+    "register_augmenters", "register_commands", "register_metrics", "register_preprocessors", "register_sources",
 ]  # fmt: skip
 
 
@@ -215,6 +217,12 @@ def register_preprocessors(register: Callable[[str, Any], None]) -> None:
     register("calls_text", CallsText)
     register("check_calls", CheckCalls)
     register("execute_calls", ExecuteCalls)
+
+
+@hookimpl
+def register_augmenters(register: Callable[[str, Any], None]) -> None:
+    """Offer what fills slots anew."""
+    register("swap_slots", SwapSlots)
 
 
 @hookimpl

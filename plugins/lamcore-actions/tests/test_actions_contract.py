@@ -42,4 +42,5 @@ def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-actions")} == {
         "package", "source openai_tools", "source sharegpt", "source xlam", "source bfcl", "source bio_jsonl",
         "preprocessor calls_text", "preprocessor check_calls", "preprocessor execute_calls", "metric end_state",
+        "augmenter swap_slots",
     }  # fmt: skip

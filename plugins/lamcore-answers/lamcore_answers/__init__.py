@@ -28,6 +28,8 @@ class RunAnswers(Source):
     """Which text is answered: input or target."""
     swap: bool = False
     """The answer becomes input and the text that was answered target."""
+    tag: str = ""
+    """Put before the input of answered records (Caswell et al. 2019), such as <BT>: one of tokenizer.symbols."""
     keep_score: float | None = None
     """Least score of an answer that is kept: log probability over the length penalty; null: all. Blank ones never."""
     decoding: dict[str, int | float | bool | str] = field(default_factory=dict)

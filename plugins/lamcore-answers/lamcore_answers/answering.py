@@ -90,7 +90,8 @@ def _train(source: RunAnswers, records: Iterator[Record]) -> Iterator[Record]:
             else:
                 kept += 1
                 new = _turned(source, record, answer["target"])
-                yield new | {"id": f"{record['id']}/answer", "parent": record["id"]}
+                tagged = f"{source.tag} {new['input']}" if source.tag else new["input"]
+                yield new | {"id": f"{record['id']}/answer", "parent": record["id"], "input": tagged}
         log.info("run_answers: %d answers kept, %d blank, %d below keep_score", kept, blank, low)
     if not kept:
         what = f"none of {blank + low} answers of {source.run} is kept: {blank} are blank, the best score is {best:.2f}"

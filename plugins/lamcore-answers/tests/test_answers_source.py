@@ -65,6 +65,12 @@ def test_the_other_column_can_be_answered(run, answers):
     assert texts(splits["validation"]) == [PAIRS[0]]
 
 
+def test_a_tag_stands_before_the_input_of_answered_records_alone(run, answers):
+    splits = loaded(run, parallel(), column="target", swap=True, tag="<BT>")
+    assert texts(splits["train"]) == [(f"<BT> {answers[german]['target']}", german) for _, german in PAIRS]
+    assert texts(splits["validation"]) == [PAIRS[0]]
+
+
 @pytest.mark.parametrize(
     ("column", "swap", "expected"),
     [

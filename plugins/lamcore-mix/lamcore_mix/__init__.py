@@ -1,4 +1,4 @@
-"""Several sources as one: source `mix`; even parts: preprocessors `balance` and `cap`."""
+"""Several sources as one: source `mix`; less of one: source `part`; even parts: preprocessors `balance` and `cap`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from lamcore import Preprocessor, Record, Source, hookimpl
+from lamcore import MISSING, Preprocessor, Record, Source, hookimpl
 from lamcore_mix.parts import Sampling, columns_of, copies, pick, shares_of, wanted
 
 if TYPE_CHECKING:
@@ -95,6 +95,43 @@ class Mix(Source):
 
 
 @dataclass
+class Part(Source):
+    """A share of another source's train split, or all but that; its held-out splits are as they are.
+
+    Records of one input stay together, and a smaller share of the same seed lies within a larger one."""
+
+    source: Source = MISSING
+    """The source that is taken a part of, such as {name: jsonl, train: news.jsonl}."""
+    share: float = 0.1
+    """How much of train is taken, above 0 and at most 1; drawn by a keyed hash, so it is met roughly."""
+    rest: bool = False
+    """Take what the share leaves out instead."""
+    seed: int = 1
+    """Key of which records are taken."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1 or (self.rest and self.share == 1):
+            raise ValueError(f"share must be above 0 and at most 1 (below 1 for the rest), not {self.share}")
+
+    def load(self) -> Mapping[str, Dataset | Iterable[Record]]:
+        from lamcore_mix.part import taken
+
+        return taken(self)
+
+    def fingerprint(self) -> str | None:
+        from lamcore_mix.mixing import fingerprint
+
+        return fingerprint({"part": self.source})
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return half of a toy source, for checks."""
+        from lamcore.testing.toy import Commands
+
+        return cls(source=Commands(), share=0.5)
+
+
+@dataclass
 class Balance(Preprocessor):
     """Make the parts of train more even, by repeating or dropping records; validation and test keep every row.
 
@@ -164,6 +201,7 @@ def _check_columns(columns: list[str]) -> None:
 @hookimpl
 def register_sources(register: Callable[[str, Any], None]) -> None:
     register("mix", Mix)
+    register("part", Part)
 
 
 @hookimpl

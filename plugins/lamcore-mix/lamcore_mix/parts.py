@@ -62,7 +62,7 @@ def pick(ids: Sequence[str], parts: Mapping[Any, Sequence[int]], counts: Mapping
     chosen: list[Choice] = []
     for part, rows in parts.items():
         count, size = counts[part], len(rows)
-        order = rows if count % size == 0 else sorted(rows, key=lambda row: _digest(ids[row], seed))
+        order = rows if count % size == 0 else sorted(rows, key=lambda row: digest(ids[row], seed))
         chosen += [(order[at % size], at // size + 1) for at in range(count)]
     return sorted(chosen, key=lambda one: (one[1], one[0]))
 
@@ -75,5 +75,6 @@ def copies(rows: Dataset, chosen: Sequence[Choice]) -> Iterator[Record]:
         yield record if time == 1 else {**record, "id": f"{name}@{time}", "parent": record.get("parent") or name}
 
 
-def _digest(name: str, seed: int) -> bytes:
+def digest(name: str, seed: int) -> bytes:
+    """Return eight bytes that follow from a text and a seed."""
     return blake2b(f"{seed} {name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()

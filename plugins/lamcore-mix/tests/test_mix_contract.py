@@ -25,5 +25,5 @@ class TestCap(PreprocessorContract):
 
 def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-mix")} == {
-        "package", "source mix", "preprocessor balance", "preprocessor cap",
+        "package", "source mix", "source part", "preprocessor balance", "preprocessor cap",
     }  # fmt: skip
