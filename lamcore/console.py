@@ -72,8 +72,8 @@ def _interval(score: Mapping[str, Any]) -> str:
 
 
 def answer_text(answer: Mapping[str, Any]) -> str:
-    """Return an answer as one line of text: its only text column, or canonical JSON."""
+    """Return an answer as one line of text: the one text that its columns say, or canonical JSON."""
     columns = {name: value for name, value in answer.items() if name not in ("score", "alternatives")}
-    if len(columns) == 1 and isinstance(value := next(iter(columns.values())), str):
+    if isinstance(value := next(iter(columns.values()), None), str) and all(one == value for one in columns.values()):
         return value
     return json.dumps(columns, ensure_ascii=False, sort_keys=True)

@@ -15,6 +15,11 @@ Scores = dict[str, dict[str, Any]]
 """{metric: {value, low, high, signature, direction}}."""
 
 
+def reference(answer: Answer, record: Record) -> Any:
+    """Return what an answer is held to: the record's `target`, or else the columns of the record that it fills."""
+    return record["target"] if "target" in record else {name: record[name] for name in answer if name in record} or None
+
+
 def scored(
     metrics: Mapping[str, Metric], answers: Sequence[Answer], records: Sequence[Record], resamples: int = RESAMPLES
 ) -> Scores:

@@ -161,6 +161,7 @@ def same_records(split: str, asked: Sequence[Mapping[str, list[Record]]]) -> lis
 def answers_of(file: Path, records: Sequence[Record]) -> list[Answer]:
     """Return the answers that a run kept, one a record; refuse where they answer other records."""
     from lamcore.errors import DAMAGED, LamcoreError
+    from lamcore.scores import reference
 
     try:
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
@@ -168,8 +169,9 @@ def answers_of(file: Path, records: Sequence[Record]) -> list[Answer]:
         answers: list[Answer] = [line["answer"] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LamcoreError(f"{file} can't be read: {error}. Use lam evaluate {file.parent}", DAMAGED) from error
-    given = [[record["id"], record.get("input"), record.get("target")] for record in records]
-    if json.loads(json.dumps(given, default=repr)) != answered:
+    held = [reference(answer, record) for answer, record in zip(answers, records, strict=False)]
+    given = [[record["id"], record.get("input"), one] for record, one in zip(records, held, strict=False)]
+    if len(answers) != len(records) or json.loads(json.dumps(given, default=repr)) != answered:
         what = f"{file} answers other records than the source gives now."
         raise LamcoreError(f"{what} Use lam evaluate {file.parent}")
     return answers

@@ -34,8 +34,13 @@ def examples(answered: Path) -> None:
     """Print records taken evenly over a predictions file, each with its answer."""
     lines = answered.read_text(encoding="utf-8").split("\n")[:-1]
     chosen = [json.loads(line) for line in lines[:: max(1, len(lines) // EXAMPLES)][:EXAMPLES]]
-    rows = [(row["input"], row["reference"], answer_text(row["answer"])) for row in chosen]
+    rows = [(row["input"], text_of(row["reference"]), answer_text(row["answer"])) for row in chosen]
     table(("input", "reference", "answer"), [[short(cell) for cell in row] for row in rows])
+
+
+def text_of(reference: Any) -> Any:
+    """Return a reference as its answer is shown."""
+    return answer_text(reference) if isinstance(reference, dict) else reference
 
 
 def short(text: Any) -> str:

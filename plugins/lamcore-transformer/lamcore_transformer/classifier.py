@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lamcore import Answer, Decoding, Example, Labels, Record
 from lamcore.model import evaluating
 from lamcore_transformer import layers
-from lamcore_transformer.reading import Summary, WordEncoder, look_at, pad_words, words_of
+from lamcore_transformer.reading import Summary, WordEncoder, look_at, pad_words, refuse_rules, words_of
 
 if TYPE_CHECKING:
     from lamcore.tokenizer import Tokenizer
@@ -67,6 +67,7 @@ class ClassifierModel(nn.Module):
     @torch.inference_mode()
     def predict(self, batch: dict[str, Tensor], decoding: Decoding) -> list[Answer]:
         """Return one {column, "probability", "score"} a record; the class is `abstain` below the threshold."""
+        refuse_rules(decoding)
         if self.training:
             with evaluating(self):
                 return self.predict(batch, decoding)

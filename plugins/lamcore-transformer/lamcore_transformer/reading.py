@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lamcore import Example
+from lamcore import Decoding, Example, LamcoreError
 from lamcore_transformer import layers
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ PIECES, GRAMS = 8, 40
 """Most pieces, and most n-grams, that are looked at in a word."""
 NONE = 0
 """The piece, and the n-gram, that stands for nothing."""
+
+
+def refuse_rules(decoding: Decoding) -> None:
+    """Raise LamcoreError where the decoding would hold written text to a rule: here a class is chosen, none is."""
+    if decoding.constrain:
+        what = f"decoding.constrain={decoding.constrain} is for models that write text"
+        raise LamcoreError(f"{what}, and this one chooses among the labels of train: leave it empty.")
 
 
 def words_of(text: str) -> list[str]:

@@ -17,18 +17,7 @@ from lamcore.testing import ArchitectureContract
 from lamcore_transformer import CausalLm, layers
 from lamcore_transformer.causal_lm import CausalLmModel
 
-
-class Letters:
-    """A tokenizer of single letters."""
-
-    pad, unk, bos, eos = 0, 1, 2, 3
-    size = 30
-
-    def encode(self, texts: list[str]) -> list[list[int]]:
-        return [[4 + ord(letter) - ord("a") for letter in text] for text in texts]
-
-    def decode(self, rows: list[list[int]]) -> list[str]:
-        return ["".join(chr(ord("a") + i - 4) for i in row if i > 3) for row in rows]
+from .letters import LETTERS, Letters
 
 
 class FewLetters(Letters):
@@ -37,7 +26,6 @@ class FewLetters(Letters):
     size = 6
 
 
-LETTERS: Any = Letters()
 ROWS: list[Record] = [
     {"id": "1", "input": "abcdefghijk", "target": "xy"},
     {"id": "2", "input": "b", "target": "abcdefgh"},

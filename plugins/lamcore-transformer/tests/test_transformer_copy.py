@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from typing import Any
 
@@ -10,25 +11,13 @@ import torch
 from torch import Tensor
 
 from lamcore import Decoding, LamcoreError, Record
+from lamcore.model import ModelParts, TrainedModel
 from lamcore_transformer import Place, Positions, Transformer
 from lamcore_transformer.copy import Copier
 from lamcore_transformer.model import TransformerModel
 
+from .letters import LETTERS, Letters
 
-class Letters:
-    """A tokenizer of single letters."""
-
-    pad, unk, bos, eos = 0, 1, 2, 3
-    size = 30
-
-    def encode(self, texts: list[str]) -> list[list[int]]:
-        return [[4 + ord(letter) - ord("a") for letter in text] for text in texts]
-
-    def decode(self, rows: list[list[int]]) -> list[str]:
-        return ["".join(chr(ord("a") + i - 4) for i in row if i > 3) for row in rows]
-
-
-LETTERS: Any = Letters()
 ROWS: list[Record] = [
     {"id": "1", "input": "abcdefghijk", "target": "xy"},
     {"id": "2", "input": "b", "target": "abcdefgh"},
@@ -128,6 +117,37 @@ def test_cached_decoding_scores_as_the_whole_model_does(place: Place, positions:
     rows = [row | {"target": answer["target"]} for row, answer in zip(ROWS, answers, strict=True)]
     losses, _ = model(batch_of(model, rows))
     torch.testing.assert_close(-losses, torch.tensor([a["score"] for a in answers]), rtol=1e-4, atol=1e-4)
+
+
+def three(given: str, records: list[Record], tokenizer: Any, limits: Tensor) -> Any:
+    """The rule that an answer is three of the letters given, and no more."""
+    letters = [ids[0] for ids in tokenizer.encode(list(given))]
+
+    def allowed(rows: Tensor, written: Tensor) -> Tensor:
+        mask = torch.zeros(len(written), tokenizer.size, dtype=torch.bool)
+        mask[:, letters if written.shape[1] < 3 else tokenizer.eos] = True
+        return mask
+
+    return allowed
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_model_that_copies_keeps_to_a_constraint_and_its_scores_are_the_whole_models(beam: int):
+    parts = ModelParts(Transformer(copy=True), {}, Decoding())
+    empty, cpu, both = {"target": ""}, torch.device("cpu"), {"input": LETTERS, "target": LETTERS}
+    model = make().eval()
+    trained = TrainedModel(parts, both, {}, empty, cpu, model, constraints={"three": three})
+    rows = [row["input"] for row in ROWS]
+    decoding = Decoding(beam=beam, length_penalty=0, max_ratio=0)
+    free = trained.predict(rows, decoding)
+    held = trained.predict(rows, dataclasses.replace(decoding, constrain="three:elz"))
+    assert [answer["target"] for answer in free] != [answer["target"] for answer in held]
+    assert [len(answer["target"]) for answer in held] == [3, 3, 3, 3]
+    assert {letter for answer in held for letter in answer["target"]} <= set("elz")
+    asked = [row | {"target": answer["target"]} for row, answer in zip(ROWS, held, strict=True)]
+    torch.testing.assert_close(
+        -model(batch_of(model, asked))[0], torch.tensor([answer["score"] for answer in held]), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_two_vocabularies_are_refused_in_one_line():

@@ -47,7 +47,7 @@ class SomeRun:
 
     def __init__(self, architecture):
         self.data, self.recipe = Pairs(), self
-        self.architecture = architecture
+        self.architecture, self.init = architecture, None
 
 
 def begin(joint=True, **settings):

@@ -15,21 +15,8 @@ from lamcore import Decoding, LamcoreError, Record
 from lamcore_transformer import Activation, NormKind, Place, Positions, Transformer
 from lamcore_transformer.model import TransformerModel
 
+from .letters import LETTERS, Letters
 
-class Letters:
-    """A tokenizer of single letters."""
-
-    pad, unk, bos, eos = 0, 1, 2, 3
-    size = 30
-
-    def encode(self, texts: list[str]) -> list[list[int]]:
-        return [[4 + ord(letter) - ord("a") for letter in text] for text in texts]
-
-    def decode(self, rows: list[list[int]]) -> list[str]:
-        return ["".join(chr(ord("a") + i - 4) for i in row if i > 3) for row in rows]
-
-
-LETTERS: Any = Letters()
 ROWS: list[Record] = [
     {"id": "1", "input": "abcdefghijk", "target": "xy"},
     {"id": "2", "input": "b", "target": "abcdefgh"},
@@ -261,3 +248,17 @@ def test_it_reads_input_and_target_and_answers_target():
 def test_the_decoder_may_have_another_depth():
     model = make(layers=3, decoder_layers=1)
     assert (len(model.encoder.layers), len(model.decoder.layers)) == (3, 1)
+
+
+def test_an_adapter_changes_nothing_until_it_has_learnt():
+    plain, adapted = make().eval(), make(adapter=3).eval()
+    lacking = adapted.load_state_dict(plain.state_dict(), strict=False)
+    assert len(lacking.missing_keys) == 2 * 2 * 4 and not lacking.unexpected_keys
+    batch = batch_of(plain, ROWS)
+    assert torch.equal(plain.logits(batch), adapted.logits(batch))
+    assert plain.predict(batch, Decoding(beam=2)) == adapted.predict(batch, Decoding(beam=2))
+    adapted(batch)[0].sum().backward()
+    slopes = {name: weight.grad for name, weight in adapted.named_parameters() if name.endswith("adapter.up.weight")}
+    assert len(slopes) == 4 and all(slope is not None and slope.abs().sum() > 0 for slope in slopes.values())
+    torch.nn.init.normal_(adapted.decoder.layers[-1].feed_forward.adapter.up.weight)
+    assert not torch.allclose(plain.logits(batch), adapted.logits(batch))

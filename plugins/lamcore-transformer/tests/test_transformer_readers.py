@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 
 from lamcore import LamcoreError
-from lamcore.data import vocabulary
-from lamcore.kinds import Decoding
+from lamcore.data import Data, vocabulary
+from lamcore.kinds import Decoding, Recipe, Subwords, TokenizerPlan
 from lamcore.model import ModelParts, TrainedModel
+from lamcore.plugins import Registry
+from lamcore.prepare import prepare
+from lamcore.run import Run
 from lamcore.testing import ArchitectureContract
+from lamcore.testing.toy import Commands, Given, Idle
+from lamcore_trainers import Supervised
 from lamcore_transformer import Classifier, Tagger
 from lamcore_transformer.readers import Encoder
 from lamcore_transformer.reading import grams_of, words_of
@@ -43,11 +49,6 @@ class TestClassifierOfAwkwardTexts(ArchitectureContract):
 
 def trained(architecture, records):
     """Return an untrained model with the steps around it."""
-    from datasets import Dataset
-
-    from lamcore.kinds import Recipe, Subwords, TokenizerPlan
-    from lamcore.testing.toy import Commands, Idle
-
     torch.manual_seed(1)
     recipe = Recipe(Commands(), architecture, Idle(), tokenizer=TokenizerPlan(Subwords.character))
     tokenizer, labels = vocabulary(recipe, Dataset.from_list(records))
@@ -126,6 +127,47 @@ def test_the_classifier_abstains_below_its_threshold_and_only_there():
 def test_a_classifier_reads_the_class_of_the_column_that_it_is_told():
     architecture = Classifier(column="domain", encoder=SMALL)
     assert (list(architecture.labels), list(architecture.answers)) == (["domain"], ["domain"])
+
+
+@pytest.mark.parametrize("architecture", [Tagger(SMALL), Classifier(encoder=SMALL)])
+def test_a_constraint_of_written_text_is_refused_where_no_text_is_written(architecture):
+    model = trained(architecture, RECORDS).model
+    with pytest.raises(LamcoreError, match="^decoding.constrain=tools is for models that write text, and this one"):
+        model.predict(model.collate(model.encode(RECORDS)), Decoding(constrain="tools"))
+
+
+def fit(folder, architecture, stop_at=0):
+    """Train as a run does, interrupted in the training pass numbered `stop_at`; return the weights."""
+    trainer = Supervised(steps=12, lr=1e-2, warmup=2, batch_tokens=20, validate_every=5, ema=0.9)
+    source = Given({"train": RECORDS[:12], "validation": RECORDS[12:]})
+    recipe = Recipe(source, architecture, trainer, tokenizer=TokenizerPlan(Subwords.character))
+    folder.mkdir(exist_ok=True)
+    run = Run(folder, recipe, Registry(), torch.device("cpu"))
+    run.data = Data(recipe, prepare(recipe, folder), folder)
+    tokenizer, labels = vocabulary(recipe, run.data.ready["train"])
+    torch.manual_seed(run.seed)
+    parts = ModelParts(architecture, {}, Decoding())
+    run.trained = TrainedModel(parts, tokenizer, labels, {}, run.device).build()
+    run.data.bind(run.model, tokenizer, labels)
+    passes = itertools.count(1)
+
+    def interrupt(model, batch):
+        if model.training and next(passes) == stop_at:
+            run.stop("interrupted")
+
+    run.model.register_forward_pre_hook(interrupt)
+    trainer.fit(run, run.model, run.data)
+    return run.model.state_dict(), run.stopped
+
+
+@pytest.mark.parametrize("architecture", [Tagger, Classifier], ids=lambda one: one.__name__)
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(architecture, tmp_path):
+    architecture = architecture(encoder=replace(SMALL, dropout=0.3, word_dropout=0.3))
+    whole, _ = fit(tmp_path / "whole", architecture)
+    assert fit(tmp_path / "parts", architecture, stop_at=7)[1] == "interrupted"
+    resumed, _ = fit(tmp_path / "parts", architecture)
+    assert resumed.keys() == whole.keys()
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
 @pytest.mark.parametrize(
