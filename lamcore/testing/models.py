@@ -385,6 +385,9 @@ class IntentModel(torch.nn.Module):
     def scores(self, letters: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.embedding(letters)).sum(1))  # (B, labels)
 
+    def logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return self.scores(batch["letters"])[:, None]  # (B, 1, labels)
+
     def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         factor = self.watch() if self.training and self.watch else 1.0
         losses = torch.nn.functional.cross_entropy(self.scores(batch["letters"]), batch["label"], reduction="none")
