@@ -20,8 +20,9 @@ from home_assistant_intents import get_intents, get_languages
 
 from lamcore.errors import unknown
 
-SPELLED = 0.1
-"""Share of the numbers that are written as words; hassil knows them in most languages."""
+SPELLED, SPELLED_IN_TRAIN = 0.1, 0.3
+"""Share of the numbers that are written as words; hassil knows them in most languages. Train has more: digits can be
+copied, words must be learnt."""
 FRACTIONS = 0.1
 """Share of the numbers that have a fraction, where the list allows one."""
 POLITE = 0.1
@@ -72,10 +73,10 @@ class Language:
     def polite(self) -> list[str]:
         return self.intents.skip_words or [""]
 
-    def draw(self, template: Template, rng: Random) -> tuple[str, dict[str, Any]]:
+    def draw(self, template: Template, rng: Random, spelled: float = SPELLED) -> tuple[str, dict[str, Any]]:
         """Return one sentence and its slots; a value that stands in the sentence is given as it stands there."""
         style = rng.choice(("as it is", "spoken", "written"))
-        walk = _Walk(self, template, rng, spoken=style == "spoken")
+        walk = _Walk(self, template, rng, style == "spoken", spelled)
         text = " ".join(walk.text(template.expression).split())
         if rng.random() < POLITE:
             words = rng.choice(self.polite)
@@ -107,8 +108,8 @@ def _written(text: str, template: Template, said: list[str], rng: Random) -> str
 class _Walk:
     """One walk through a template: each choice drawn, each slot kept."""
 
-    def __init__(self, language: Language, template: Template, rng: Random, spoken: bool):
-        self.language, self.template, self.rng, self.spoken = language, template, rng, spoken
+    def __init__(self, language: Language, template: Template, rng: Random, spoken: bool, spelled: float):
+        self.language, self.template, self.rng, self.spoken, self.spelled = language, template, rng, spoken, spelled
         self.slots: dict[str, Any] = {}
         self.said: list[str] = []
         """Values that stand in the sentence as they are."""
@@ -141,7 +142,7 @@ class _Walk:
             words = self.text(drawn.text_in).strip()
             value = self._as_said(words) if drawn.value_out is None else first(drawn.value_out)
         elif isinstance(values, RangeSlotList):
-            words, value = _number(values, self.language.code, self.rng)
+            words, value = _number(values, self.language.code, self.rng, self.spelled)
         else:  # a wildcard, or an area, a floor or a name: what only a home knows
             words = self._named(reference.list_name)
             value = self._as_said(words)
@@ -166,12 +167,13 @@ class _Walk:
         return self.rng.choice(known["pattern"]).format(name=plain, person=self.rng.choice(known["name"]["person"]))
 
 
-def _number(values: RangeSlotList, language: str, rng: Random) -> tuple[str, int | float]:
+def _number(values: RangeSlotList, language: str, rng: Random, spelled: float) -> tuple[str, int | float]:
     number: int | float = rng.randrange(values.start, values.stop + 1, values.step)
     parts = RangeFractionType.get_fractions(values.fraction_type)
     if rng.random() < FRACTIONS and parts and number < values.stop:
         number += rng.choice(parts)
-    words = _spelled(number, values.words_language or language) if values.words and rng.random() < SPELLED else None
+    in_words = values.words and rng.random() < spelled
+    words = _spelled(number, values.words_language or language) if in_words else None
     value = number * (values.multiplier or 1)
     return words or str(number), int(value) if value == int(value) else value
 
