@@ -108,15 +108,20 @@ def train(overrides: tuple[str, ...], locked: Path | None, dry_run: bool) -> Non
             commands.again(known, locked)
             return
 
-    def job(made: config.Composed) -> None:
+    def job(made: config.Composed) -> float | None:
         from lamcore import commands
 
-        commands.start(known, made.values, made.written, made.origins, Path(made.folder))
+        run = commands.start(known, made.values, made.written, made.origins, Path(made.folder))
+        return run.best[1] if run.best else None
 
     if dry_run:
         from lamcore import commands
 
         commands.rehearse(known, config.composed(known, overrides).values)
+    elif os.environ.get("RANK", "0") != "0":  # one of torchrun's processes that write nothing: Hydra makes a folder
+        if {"--multirun", "-m"} & {*overrides}:
+            raise LamcoreError("torchrun starts the processes of one run: leave out --multirun.")
+        job(config.composed(known, overrides))
     else:
         config.run(known, overrides, job)
 

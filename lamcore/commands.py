@@ -20,13 +20,14 @@ import lamcore
 from lamcore import tokenizer as tokenizers
 from lamcore.data import Data
 from lamcore.errors import DAMAGED, INTERRUPTED, LamcoreError, safe, unknown
+from lamcore.init import begin
 from lamcore.kinds import Answer, Decoding, Recipe, records_of
 from lamcore.make import make, plain
 from lamcore.model import ModelParts, TrainedModel, load_model
 from lamcore.plugins import Registry, load_plugins
 from lamcore.prepare import cache_folder, prepare
 from lamcore.run import Run, seed_all
-from lamcore.scores import Scores, scored
+from lamcore.scores import Scores, reference, scored
 from lamcore.store import commit, dumps, line, locked, replacing, write
 
 Config = Mapping[str, Any]
@@ -48,10 +49,12 @@ def load(folder: str | Path, device: str = "auto") -> TrainedModel:
 
 def start(registry: Registry, values: Config, written: Config, origins: Mapping[str, str], folder: Path) -> Run:
     """Start a run in a new folder; `written` is the config as it is kept, environment interpolations and all."""
-    for key in ("name", "architecture", "preprocessors", "decoding"):
+    for key in ("name", "init", "architecture", "preprocessors", "decoding"):
         texts = re.sub(r"\$\{oc\.decode:[^\"]*", "", json.dumps(written.get(key)))  # numbers are no secrets
         if "${oc.env:" in texts:
             raise LamcoreError(f"{key} takes text from the environment, but goes into the model that is handed on.")
+    if _follows():
+        return _follow(registry, values)
     run = _open(registry, values, folder)
     with locked(folder):
         if (folder / "config.yaml").exists():
@@ -94,9 +97,34 @@ def check_unchanged(registry: Registry, folder: Path) -> None:
 
 def resume(registry: Registry, folder: Path) -> Run:
     """Go on with an interrupted run; of a finished one only what is missing is made."""
-    run = _open(registry, read_config(folder), folder)
+    values = read_config(folder)
+    if _follows():
+        return _follow(registry, values)
+    run = _open(registry, values, folder)
     with locked(folder):
         return _run(run, registry)
+
+
+def _follows() -> bool:
+    """Say whether this process is one of several that torchrun started, and not the first, which alone writes."""
+    return os.environ.get("RANK", "0") != "0"
+
+
+def _follow(registry: Registry, values: Config) -> Run:
+    """Train together with the process that writes the run, in a folder that goes away; no plugin watches."""
+    recipe = make(Recipe, values, find=registry.find)
+    if not recipe.trainer.shares_work:
+        raise LamcoreError("torchrun started several processes, and this trainer is for one: trainer=distributed.")
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder), recipe, Registry(), choose_device(recipe.device))
+        _prepare(run)
+        _build(run, registry)
+        with run.interruptible():
+            seed_all(run.seed)
+            recipe.trainer.fit(run, run.model, run.data)
+    return run
 
 
 def _open(registry: Registry, values: Config, folder: Path) -> Run:
@@ -143,9 +171,11 @@ def _prepare(run: Run) -> None:
 
 
 def _build(run: Run, registry: Registry) -> None:
-    """Learn the vocabulary, or read what an earlier start of this run learnt, and build the model."""
+    """Learn the vocabulary or take it from `init`, or read what an earlier start of this run kept; build the model."""
     folder, recipe, train = run.folder / "vocabulary", run.recipe, run.data.ready["train"]
-    if not folder.is_dir():
+    if not folder.is_dir() and recipe.init:
+        commit(folder, begin(run, registry, Path(recipe.init).expanduser()))
+    elif not folder.is_dir():
         commit(folder, {name: text.encode() for name, text in run.data.vocabulary().items()})
     columns, labels = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("columns", "labels")
@@ -156,6 +186,8 @@ def _build(run: Run, registry: Registry) -> None:
     empty = {name: type(train[0][name])() for name in sorted(filled)}
     seed_all(run.seed)
     run.trained = TrainedModel(parts, tokenizer, labels, empty, run.device, constraints=registry.constraints).build()
+    if recipe.init:
+        run.model.load_state_dict(run.load_weights(folder))
     run.data.bind(run.model, tokenizer, labels)
     run.notify("on_model", model=run.model)
 
@@ -182,8 +214,8 @@ def _evaluate(run: Run) -> None:
             run.scores |= {split: scores, **_unseen(run, split, answers)}
             with replacing(run.folder / f"predictions-{split}.jsonl") as file:
                 for answer, r in zip(answers, records_of(run.data.raw[split]), strict=True):
-                    shown = {"id": r["id"], "input": r.get("input"), "reference": r.get("target"), "answer": answer}
-                    file.write(line(shown))
+                    held = {"reference": reference(answer, r), "answer": answer}
+                    file.write(line({"id": r["id"], "input": r.get("input"), **held}))
             write(run.folder / "scores.json", dumps(run.scores))
             run.notify("on_evaluate", step=run.best[0] if run.best else 0, split=split, scores=scores)
 
@@ -283,9 +315,13 @@ def _card(run: Run, registry: Registry) -> str:
     sizes = [f"{_code(split)} {len(rows):,}" for split, rows in run.data.raw.items()]
     parameters = sum(parameter.numel() for parameter in run.model.parameters())
     architecture, source = registry.name_of(run.recipe.architecture), registry.name_of(run.recipe.source)
+    began = ""
+    if run.recipe.init:
+        first = json.loads((run.folder / "vocabulary" / "init.json").read_text(encoding="utf-8"))
+        began = f"\nIt began with the weights of {_code(first['folder'])} (SHA-256 `{first['sha256']}`).\n"
     return (
         f"---\nlibrary_name: lamcore\n---\n# {_code(run.recipe.name)}\n\nArchitecture `{architecture}`, "
         f"{parameters:,} parameters, trained with lamcore {lamcore.__version__} on source `{source}`\n"
-        f"(records: {', '.join(sizes)}).\n\n"
+        f"(records: {', '.join(sizes)}).\n{began}\n"
         '```python\nfrom lamcore import load\n\nload("FOLDER").predict(["..."])\n```\n'
     )

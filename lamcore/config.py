@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
+import json
 import os
 import re
 import sys
@@ -34,7 +35,7 @@ from omegaconf.resolvers import oc
 from packaging.requirements import InvalidRequirement, Requirement
 
 import lamcore
-from lamcore.errors import LamcoreError, unknown
+from lamcore.errors import DAMAGED, LamcoreError, unknown
 from lamcore.kinds import KINDS, PLURALS, Decoding, Recipe, TokenizerPlan
 from lamcore.make import defaults, describe, make
 from lamcore.plugins import Registry, shipped_conf
@@ -47,6 +48,8 @@ WITH_VALUE = {"--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--info"
 """Hydra's flags that a word belongs to."""
 MOST_BYTES, MOST_REFERENCES, DEEPEST = 1_000_000, 10_000, 20
 """Of a config file; of one value; of nesting, aliases and references to references."""
+FREE = ("tokenizer.symbols", "tokenizer.dropout")
+"""What may be set of a tokenizer that is another run's."""
 Origins = dict[str, str]
 """Dotted key -> the file and line, plugin and version, or override that set it."""
 
@@ -55,7 +58,8 @@ Origins = dict[str, str]
 def offered(registry: Registry, user: Sequence[Path]) -> Iterator[Path]:
     """Offer components and config folders (the user's, lamcore's, each plugin's) to Hydra; give the first folder."""
     folders = [*user, *registry.conf_folders()]
-    store, before = ConfigStore.instance(), dict(ConfigStore.instance().repo)
+    store, before = ConfigStore.instance(), ConfigStore.instance().repo
+    store.__deepcopy__ = lambda _: store  # type: ignore[attr-defined] # no turn of Hydra's changes it
 
     class LamcoreSearchPath(SearchPathPlugin):
         def manipulate_search_path(self, search_path: Any) -> None:
@@ -75,16 +79,27 @@ def offered(registry: Registry, user: Sequence[Path]) -> Iterator[Path]:
 
 
 def _store(registry: Registry, store: ConfigStore) -> None:
-    for offer in (offer for offer in registry.offers if offer.kind in GROUPS):
-        for name in (offer.name, f"{offer.distribution}:{offer.name}"):
-            made = _open({"name": name, **defaults(offer.cls)})
-            node = made if offer.kind in SINGLE else {offer.name: made}
-            whose = f"{offer.plugin.identity} {offer.plugin.version}".strip()
-            store.store(name, node, group=GROUPS[offer.kind], provider=whose)
+    known = [offer for offer in registry.offers if offer.kind in GROUPS]
+    offers = ((o.kind, o.name, o.cls, o.distribution, f"{o.plugin.identity} {o.plugin.version}") for o in known)
+    store.repo = {**store.repo, **_nodes(tuple(offers))}
+
+
+@functools.lru_cache(maxsize=1)
+def _nodes(offers: tuple[tuple[str, str, type, str, str], ...]) -> dict[str, Any]:
+    """Return what Hydra's store holds of components; it takes long, and a command composes twice."""
+    store = ConfigStore.instance()
+    before, store.repo = store.repo, {}
+    for kind, short, cls, distribution, whose in offers:
+        for name in (short, f"{distribution}:{short}"):
+            made = _open({"name": name, **defaults(cls)})
+            node = made if kind in SINGLE else {short: made}
+            store.store(name, node, group=GROUPS[kind], provider=whose.strip())
     roots = {s.name: s.default for s in describe(Recipe) if isinstance(s.default, (str, int, list, type(None)))}
     ours = f"lamcore {lamcore.__version__}"
     store.store("lamcore", {**roots, "tokenizer": _open(defaults(TokenizerPlan))}, provider=ours)
     store.store("greedy", _open(defaults(Decoding)), group="decoding", provider=ours)
+    nodes, store.repo = store.repo, before
+    return nodes
 
 
 def _open(settings: dict[str, Any]) -> DictConfig:
@@ -209,7 +224,52 @@ def _composed(config: DictConfig, origins: Origins, folder: str) -> Composed:
     finally:
         for name, resolver in resolvers.items():
             OmegaConf.register_new_resolver(name, resolver, replace=True)
-    return Composed(values, written, origins, folder)
+    return _begun(Composed(values, written, origins, folder))
+
+
+def _begun(made: Composed) -> Composed:
+    """Take the architecture's settings from the run that `init` names, but for those set where `init` itself is.
+
+    That is by an override, or in the same file: what an experiment sets for runs from nothing doesn't count."""
+    init, places = made.values.get("init"), {key: _place(origin) for key, origin in made.origins.items()}
+    if not isinstance(init, str):
+        return made
+    own = {key for key, place in places.items() if place in ("override", places.get("init"))}
+    theirs, mine = _settings_of(Path(init).expanduser()), made.values["architecture"]
+    if theirs["name"] != mine.get("name"):
+        what = f"init={init} is of the architecture {theirs['name']!r}, and this config's is {mine.get('name')!r}"
+        raise LamcoreError(f"{what}: write architecture={theirs['name']}.")
+    if wrong := [key for key in sorted(own) if key.startswith("tokenizer.") and key not in FREE]:
+        raise LamcoreError(f"{wrong[0]} can't be set beside init, whose tokenizer is {init}'s: leave it out.")
+    for values in (made.values, made.written):
+        values["architecture"] = _merged(theirs, values["architecture"], own, "architecture")
+    taken = {key: f"init={init}" for key, _ in leaves(theirs, "architecture") if key not in own}
+    taken |= {key: f"not used: init={init}" for key in places if key.startswith("tokenizer.") and key not in FREE}
+    return dataclasses.replace(made, origins=made.origins | taken)
+
+
+def _place(origin: str) -> str:
+    return "override" if origin.startswith("override ") else origin.rpartition(":")[0]
+
+
+def _settings_of(folder: Path) -> dict[str, Any]:
+    """Return the settings of a model's architecture, its name among them."""
+    file = (folder / "model" if (folder / "model").is_dir() else folder) / "config.json"
+    try:
+        if file.is_file() and file.stat().st_size <= MOST_BYTES:
+            found: dict[str, Any] = json.loads(file.read_bytes())["architecture"]
+            return {"name": str(found.pop("name")), **found}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise LamcoreError(f"init={folder} can't be used as a model: {file} is damaged: {error}", DAMAGED) from error
+    raise LamcoreError(f"init={folder} is no run with a finished model and no model folder.")
+
+
+def _merged(theirs: Any, mine: Any, own: set[str], where: str) -> Any:
+    """Return their settings with those of mine that `own` names, and those that they lack."""
+    if not (isinstance(theirs, Mapping) and isinstance(mine, Mapping)):
+        return mine if where in own else theirs
+    both = {key: _merged(one, mine.get(key), own, f"{where}.{key}") for key, one in theirs.items()}
+    return {**mine, **both}
 
 
 def _as_written(name: str, *words: Any) -> str:
@@ -239,7 +299,9 @@ def _first_choice(override: Override) -> str:
     if not override.is_sweep_override():
         return override.input_line or ""
     prefix = "++" if override.is_force_add() else "+" if override.is_add() else ""
-    return f"{prefix}{override.get_key_element().lstrip('+')}={next(iter(override.sweep_string_iterator()))}"
+    value: Any = override.value()
+    drawn = value.start if override.is_interval_sweep() else next(iter(override.sweep_string_iterator()))
+    return f"{prefix}{override.get_key_element().lstrip('+')}={drawn}"
 
 
 def _refuse_code(node: Any, where: str = "") -> None:
@@ -247,7 +309,7 @@ def _refuse_code(node: Any, where: str = "") -> None:
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
         here = f"{where}[{key}]" if isinstance(node, list) else f"{where}.{key}" if where else str(key)
-        own = where.startswith("hydra") and str(value).startswith(("hydra.", "hydra_plugins."))
+        own = where.startswith("hydra") and str(value).startswith(("hydra.", "hydra_plugins.", "optuna.samplers."))
         if key in ("_target_", "()") and not own:
             raise LamcoreError(f"{here} names code ({value}). A config names components: NAME must be installed.")
         if key == "class" and where.startswith("hydra.") and not str(value).startswith(("logging.", "rich.")):
@@ -349,20 +411,23 @@ def _plain_errors(registry: Registry) -> Iterator[None]:
         raise LamcoreError(" ".join(f"{error}".split())) from error
 
 
-def run(registry: Registry, args: Sequence[str], job: Callable[[Composed], None]) -> None:
-    """Check the config, then give it to Hydra's own main: overrides, `--multirun`, launchers, `--cfg job`, `--info`."""
+def run(registry: Registry, args: Sequence[str], job: Callable[[Composed], float | None]) -> None:
+    """Check the config, then give it to Hydra's own main: overrides, `--multirun`, launchers, `--cfg job`, `--info`.
+
+    What `job` returns is what a sweeper searches by."""
     folders, words = user_folders(args)
     if not {"--help", "--hydra-help", "--info", "-i", "--cfg", "-c", "--shell-completion", "-sc"} & set(words):
         composed(registry, args)
 
-    def task(config: DictConfig) -> None:
+    def task(config: DictConfig) -> float | None:
         hydra = HydraConfig.get()
         if not failed:  # Hydra would print errors in its own way: they are kept from it
             try:
                 words = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-                job(_composed(config, _origins(words, config), hydra.runtime.output_dir))  # type: ignore[arg-type]
+                return job(_composed(config, _origins(words, config), hydra.runtime.output_dir))  # type: ignore[arg-type]
             except BaseException as error:
                 failed.append(error)
+        return None
 
     failed: list[BaseException] = []
     with offered(registry, folders) as folder, _arguments(["lam train", *_flags_first(words)]), _plain_errors(registry):

@@ -239,9 +239,12 @@ def cut(rows: np.ndarray, sizes: np.ndarray, tokens: int) -> list[np.ndarray]:
 
 
 def vocabulary(
-    recipe: Recipe, train: Dataset, read: Callable[[], Iterator[Record]] | None = None
+    recipe: Recipe,
+    train: Dataset,
+    read: Callable[[], Iterator[Record]] | None = None,
+    given: dict[str, Tokenizer] | None = None,
 ) -> tuple[dict[str, Tokenizer], dict[str, list[str]]]:
-    """Learn the tokenizer and the labels of an architecture from the train split, whose records `read` may give."""
+    """Learn the tokenizer, or take that given, and the labels from the train split, whose records `read` may give."""
     labels, reads = recipe.architecture.labels, recipe.architecture.reads
     if missing := [column for column in (*reads, *labels) if column not in train.column_names]:
         what = f"The architecture reads the column {missing[0]!r}, which the data lacks."
@@ -249,8 +252,9 @@ def vocabulary(
     read = read or (lambda: records_of(train))
     text = [name for name in reads if name not in labels and getattr(train.features[name], "dtype", "") == "string"]
     every = -(-len(train) // recipe.tokenizer.max_records)
-    tokenizer = learn(recipe.tokenizer, {name: Column(read, name, every) for name in text}) if text else {}
-    return tokenizer, {name: sorted({one for value in Column(read, name) for one in _many(value)}) for name in labels}
+    if given is None:
+        given = learn(recipe.tokenizer, {name: Column(read, name, every) for name in text}) if text else {}
+    return given, {name: sorted({one for value in Column(read, name) for one in _many(value)}) for name in labels}
 
 
 class Column:

@@ -122,6 +122,8 @@ class Trainer(ABC):
 
     batch_tokens: int = 4096
     """Most padded tokens in a training batch; the rehearsal tries the largest."""
+    shares_work: ClassVar[bool] = False
+    """True where the processes that torchrun starts train together."""
 
     @abstractmethod
     def fit(self, run: Run, model: Any, data: Data) -> None:
@@ -258,6 +260,8 @@ class Recipe:
     """How answers are searched."""
     name: str = "run"
     """The run's name, part of its folder's."""
+    init: str | None = None
+    """A finished run's or a model's folder to begin with: tokenizer, labels, architecture and weights are its."""
     seed: int = 1
     """All chance follows from it."""
     device: str = "auto"

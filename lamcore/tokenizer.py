@@ -110,6 +110,16 @@ def learn(plan: TokenizerPlan, texts: Mapping[str, Iterable[str]]) -> dict[str, 
     return {name: _train(plan, column, f"tokenizer.size (of {name})") for name, column in texts.items()}
 
 
+def extended(tokenizer: Mapping[str, Tokenizer], symbols: Sequence[str]) -> dict[str, Tokenizer]:
+    """Return {column: tokenizer} whose texts `symbols` are one piece each, those that are new after all others."""
+    made = {}
+    for one in {id(one): one for one in tokenizer.values()}.values():
+        inner = hf.Tokenizer.from_str(one.to_json())
+        inner.add_special_tokens([*symbols])
+        made[id(one)] = Tokenizer(inner)
+    return {name: made[id(one)] for name, one in tokenizer.items()}
+
+
 def _train(plan: TokenizerPlan, texts: Iterable[str], where: str) -> Tokenizer:
     inner, special = _empty(plan.kind), [*SPECIAL, *plan.symbols]
     if plan.kind is Subwords.character:

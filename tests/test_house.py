@@ -32,6 +32,7 @@ FLOORS = [
     ["data"],
     ["model"],
     ["run"],
+    ["init"],
     ["console"],
     ["commands"],
     ["cli"],
@@ -165,7 +166,13 @@ def modules(plugin: Path) -> list[Path]:
     return sorted(plugin.glob("lamcore_*/**/*.py"))
 
 
-PUBLISHED = {"lamcore_actions.calls": "lamcore-actions"}
+PUBLISHED = {
+    "lamcore_actions.calls": "lamcore-actions",
+    "lamcore_files.readers": "lamcore-files",
+    "lamcore_files.splits": "lamcore-files",
+    "lamcore_trainers.loop": "lamcore-trainers",
+    "lamcore_trainers.supervised": "lamcore-trainers",
+}
 """Modules that plugins offer to all as ordinary dependencies: module -> distribution."""
 
 

@@ -40,7 +40,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=words.parse_args().folder) as folder:
         model = demo_model()
         settings = Supervised(minutes=6)
-        optimizer, ema = AdamW(settings, model, torch.device("cpu")), MovingAverage(model, settings.ema)
+        optimizer = AdamW(settings, model, dict(model.named_parameters()), torch.device("cpu"))
+        ema = MovingAverage(model, settings.ema)
         sum(p.sum() for p in model.parameters()).backward()
         optimizer.step(settings.lr)
         state = pack(begin(settings), model, optimizer, ema, torch.device("cpu"))

@@ -83,7 +83,7 @@ def pace(values: Mapping[str, Any]) -> str:
     return "  ".join(words)
 
 
-OTHERS = {"learning_rate": "rate", "epoch": "epoch"}
+OTHERS = {"learning_rate": "rate", "epoch": "epoch", "trained_percent": "trained percent"}
 
 
 def results(values: Mapping[str, Any]) -> str:

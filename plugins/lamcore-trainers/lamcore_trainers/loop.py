@@ -1,7 +1,11 @@
-"""The training loop of `supervised`, to be read from top to bottom."""
+"""The training loop of `supervised`, to be read from top to bottom.
+
+`train` is for other trainers too, which give it a run, a model, data and a clock that do what those of lamcore do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -16,6 +20,7 @@ from lamcore_trainers.progress import Clock, Progress, pack, plan, restore, time
 from lamcore_trainers.r_drop import check_logits
 from lamcore_trainers.schedule import learning_rate, plan_is_due
 from lamcore_trainers.supervised import Optimizer, Supervised
+from lamcore_trainers.tuning import Tuning, share_of, tuned
 from lamcore_trainers.workers import Workers
 
 if TYPE_CHECKING:
@@ -25,12 +30,18 @@ if TYPE_CHECKING:
 OPTIMIZERS = {Optimizer.adamw: AdamW, Optimizer.muon: Muon}
 
 
-def train(settings: Supervised, run: Run, model: nn.Module, data: Data) -> None:
+def train(
+    settings: Supervised,
+    run: Run,
+    model: nn.Module,
+    data: Data,
+    make_clock: Callable[[float, torch.device], Clock] = Clock,
+) -> None:
     """Fit `model`; return with the best weights in it, or early when the run is interrupted."""
     if settings.r_drop:
         check_logits(model)
-    with enough_memory(settings):
-        progress = learn(settings, run, model, data)
+    with enough_memory(settings), tuned(settings, model) as tuning:
+        progress = learn(settings, run, model, data, tuning, make_clock)
         if progress.ended and run.stopped != "interrupted":
             run.load_best()
             if settings.average:
@@ -38,17 +49,27 @@ def train(settings: Supervised, run: Run, model: nn.Module, data: Data) -> None:
             run.stop(progress.ended)
 
 
-def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progress:
+def learn(
+    settings: Supervised,
+    run: Run,
+    model: nn.Module,
+    data: Data,
+    tuning: Tuning,
+    make_clock: Callable[[float, torch.device], Clock],
+) -> Progress:
     """Update the weights until there is a reason to stop.
 
     An interruption is obeyed after one update: a validation that is due then, or that it breaks off, comes first when
     the run is resumed."""
-    optimizer, ema = OPTIMIZERS[settings.optimizer](settings, model, run.device), MovingAverage(model, settings.ema)
+    optimizer = OPTIMIZERS[settings.optimizer](settings, model, tuning.parameters, run.device)
+    ema = MovingAverage(model, settings.ema)
     progress = restore(settings, run, model, optimizer, ema)
-    clock = Clock(progress.spent, run.device)
+    if progress.step == 0 and (settings.only or settings.lora.rank):
+        run.log(0, share_of(tuning, model))
+    clock = make_clock(progress.spent, run.device)
     meter = Meter(settings, progress, data, clock)
     model.train()
-    with closing(Workers(settings, run, model, data, progress.step)) as workers:
+    with closing(Workers(settings, run, model, tuning.parameters, data, progress.step)) as workers:
         while not progress.ended or is_due(settings, progress):
             if not is_due(settings, progress):
                 progress.step += 1
@@ -62,6 +83,7 @@ def learn(settings: Supervised, run: Run, model: nn.Module, data: Data) -> Progr
                 meter.add(Update(progress.step, rate, shares, items, norm, weights))
                 optimizer.step(rate)
                 optimizer.zero_grad()
+                tuning.merge()
                 ema.update(progress.step)
 
                 if progress.step % settings.log_every == 0:

@@ -132,5 +132,5 @@ def enough_memory(settings: Supervised) -> Iterator[None]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     told = str(error).lower()
-    words = ("can't allocate memory", "not enough memory", "out of memory")
+    words = ("can't allocate memory", "not enough memory", "out of memory", "memoryerror")
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in told for word in words)

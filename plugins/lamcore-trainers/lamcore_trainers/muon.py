@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +26,10 @@ class Muon(AdamW):
     several projections, and those of feed-forward layers, are cut into squares: all of one side are one product.
     """
 
-    def __init__(self, settings: Supervised, model: nn.Module, device: torch.device) -> None:
-        super().__init__(settings, model, device)
+    def __init__(
+        self, settings: Supervised, model: nn.Module, parameters: Mapping[str, nn.Parameter], device: torch.device
+    ) -> None:
+        super().__init__(settings, model, parameters, device)
         embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
         self.hidden = [
             name

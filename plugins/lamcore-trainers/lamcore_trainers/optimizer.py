@@ -20,9 +20,10 @@ class AdamW:
     It calls torch's own kernel. A `torch.optim.Optimizer` would import torch's compiler first: seconds of every start.
     """
 
-    def __init__(self, settings: Supervised, model: nn.Module, device: torch.device) -> None:
-        self.settings, self.fused = settings, device.type in FUSED
-        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    def __init__(
+        self, settings: Supervised, model: nn.Module, parameters: Mapping[str, nn.Parameter], device: torch.device
+    ) -> None:
+        self.settings, self.parameters, self.fused = settings, parameters, device.type in FUSED
         self.state: dict[str, dict[str, Tensor]] = {}
 
     @torch.no_grad()

@@ -93,8 +93,10 @@ def pack(
     progress: Progress, model: nn.Module, optimizer: AdamW, ema: MovingAverage, device: torch.device
 ) -> dict[str, Any]:
     """Return all that a resumed training needs to equal an uninterrupted one: {name: tensor or plain value}."""
+    weights = model.state_dict()
     groups = {
-        "model": model.state_dict(),
+        "model": weights,
+        "beside": {name: p for name, p in optimizer.parameters.items() if name not in weights},  # of LoRA
         "optimizer": optimizer.state_dict(),
         "ema": ema.weights,
         "random": _random_state(device),
@@ -109,6 +111,8 @@ def unpack(
     """Put everything back where `pack` found it."""
     model.load_state_dict(_group(state, "model"))
     optimizer.load_state_dict(_group(state, "optimizer"))
+    for name, tensor in _group(state, "beside").items():
+        optimizer.parameters[name].data.copy_(tensor)
     for name, tensor in _group(state, "ema").items():
         ema.weights[name].copy_(tensor)
     chance = {name: value.cpu() for name, value in _group(state, "random").items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -34,6 +35,18 @@ class Precision(Enum):
 
     fp32 = "fp32"
     bf16 = "bf16"
+
+
+@dataclass
+class Lora:
+    """Matrices of which only a low-rank change is learnt (Hu et al. 2021); it is merged after every update."""
+
+    rank: int = 0
+    """Rank of the change of a matrix: 8, say; 0 is off. Matrices smaller than their change are trained whole."""
+    alpha: float = 16.0
+    """The change is scaled by alpha / rank."""
+    modules: list[str] = field(default_factory=list)
+    """Regexes that are looked for in the names of linear modules: those found are changed; empty is all."""
 
 
 @dataclass
@@ -82,6 +95,12 @@ class Supervised(Trainer):
     """Decay of a moving average of the weights, which is validated and kept instead of them: 0.999; 0 is off."""
     r_drop: float = 0.0
     """How much two passes with other dropout must agree (Liang et al. 2021): 5 for translation; 0 is off."""
+    only: list[str] = field(default_factory=list)
+    """Regexes that are looked for in the names of parameters: only those found are trained; empty is all.
+
+    With lora they are trained whole beside its changes, and empty is none."""
+    lora: Lora = field(default_factory=Lora)
+    """Train low-rank changes of matrices instead of them."""
     log_every: int = 50
     """Updates between lines of the log."""
 
@@ -89,6 +108,11 @@ class Supervised(Trainer):
         _check_ranges(self)
         if not (self.steps or self.minutes or self.patience) and self.target is None:
             raise ValueError("nothing would end the training: set steps, minutes, patience or target")
+        for regex in (*self.only, *self.lora.modules):
+            try:
+                re.compile(regex)
+            except re.error as error:
+                raise ValueError(f"only and lora.modules must be regexes, and {regex!r} is none: {error}") from error
         if self.schedule is Schedule.cosine and not (self.steps or self.minutes):
             raise ValueError("schedule cosine must know its end: set steps or minutes")
 
@@ -111,6 +135,8 @@ def _check_ranges(settings: Supervised) -> None:
     for name in ("batch_tokens", "accumulation", "workers", "validate_every", "log_every"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} must be 1 or more, not {getattr(settings, name)}")
+    if settings.lora.rank < 0:
+        raise ValueError(f"lora.rank must be 0 (off) or more, not {settings.lora.rank}")
     for name in ("lr", "eps"):
         if not getattr(settings, name) > 0:
             raise ValueError(f"{name} must be more than 0, not {getattr(settings, name)}")

@@ -14,7 +14,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_all_start_methods, get_context
@@ -41,12 +41,20 @@ PR_SET_PDEATHSIG = 1
 class Workers:
     """All workers of a training; the first is this process, and the only one where `workers` is 1."""
 
-    def __init__(self, settings: Supervised, run: Run, model: nn.Module, data: Data, done: int) -> None:
-        self.trained = [p for p in model.parameters() if p.requires_grad]
+    def __init__(
+        self,
+        settings: Supervised,
+        run: Run,
+        model: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
+        data: Data,
+        done: int,
+    ) -> None:
+        self.trained = [*parameters.values()]
         self.others: list[_Other] = []
         if settings.workers > 1:
             _check(run.device)
-            for p in model.parameters():
+            for p in {*model.parameters(), *self.trained}:
                 p.data = _shared(p.data)
         for rank in range(1, settings.workers):
             make = partial(Learner, settings, run, model, data, done, rank)
@@ -100,7 +108,8 @@ class _Other:
                 return Share(**load(self.connection.recv_bytes()))
         except (EOFError, OSError) as error:
             raise self._ended() from error
-        raise RuntimeError(problem)
+        code, _, message = problem.partition("\n")
+        raise LamcoreError(message, int(code)) if code else RuntimeError(message)
 
     def _ended(self) -> LamcoreError:
         return LamcoreError(
@@ -128,16 +137,27 @@ def _serve(
     while step := _told(connection):
         _seed(f"{key}/{step}")
         try:
-            share = learner.learn()
-        except Exception as error:
-            connection.send_bytes(f"{type(error).__name__}: {error or 'out of memory'}".encode())
+            for part in _learnt(learner, trained, gradients):
+                connection.send_bytes(part)
+        except OSError:  # the first process has stopped listening
             break
-        for p, kept in zip(trained, gradients, strict=True):
-            kept.zero_() if p.grad is None else kept.copy_(p.grad)
-            p.grad = None
-        connection.send_bytes(b"")
-        connection.send_bytes(save(share._asdict()))
     os._exit(0)  # what the first process has not written yet is not this one's to write
+
+
+def _learnt(learner: Learner, trained: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> list[bytes]:
+    """Return an empty text and the share that was learnt, its gradients being in `gradients`; or what went wrong.
+
+    That is the exit code of a LamcoreError, or nothing, and after a line's end the message."""
+    try:
+        share = learner.learn()
+    except LamcoreError as error:
+        return [f"{error.exit_code}\n{error}".encode()]
+    except Exception as error:
+        return [f"\n{type(error).__name__}: {error}".encode()]
+    for p, kept in zip(trained, gradients, strict=True):
+        kept.zero_() if p.grad is None else kept.copy_(p.grad)
+        p.grad = None
+    return [b"", save(share._asdict())]
 
 
 def _told(connection: Connection) -> int:

@@ -40,7 +40,7 @@ def test_it_keeps_the_directions_of_the_gradient():
 
 def test_embeddings_the_output_and_vectors_are_left_to_adamw():
     model = small()
-    muon = Muon(Supervised(steps=1), model, CPU)
+    muon = Muon(Supervised(steps=1), model, dict(model.named_parameters()), CPU)
     assert muon.hidden == ["wide.weight"]
     gradients_for(model, 3)
     muon.step(1e-2)
@@ -52,21 +52,21 @@ def test_an_update_has_the_size_of_adamws():
     model = small()
     before = model["wide"].weight.detach().clone()
     gradients_for(model, 4)
-    Muon(Supervised(steps=1, weight_decay=0), model, CPU).step(1e-2)
+    Muon(Supervised(steps=1, weight_decay=0), model, dict(model.named_parameters()), CPU).step(1e-2)
     moved = (model["wide"].weight - before).square().mean().sqrt() / 1e-2
     assert 0.15 < moved < 0.25
 
 
 def test_it_goes_on_from_a_checkpoint_bit_for_bit():
     whole, resumed = small(), small()
-    optimizer = Muon(Supervised(steps=4), whole, CPU)
+    optimizer = Muon(Supervised(steps=4), whole, dict(whole.named_parameters()), CPU)
     for seed in range(4):
         if seed == 2:
             resumed.load_state_dict(whole.state_dict())
             kept = {name: tensor.clone() for name, tensor in optimizer.state_dict().items()}
         gradients_for(whole, seed)
         optimizer.step(1e-2)
-    again = Muon(Supervised(steps=4), resumed, CPU)
+    again = Muon(Supervised(steps=4), resumed, dict(resumed.named_parameters()), CPU)
     again.load_state_dict(kept)
     for seed in (2, 3):
         gradients_for(resumed, seed)

@@ -371,12 +371,46 @@ def test_a_worker_that_is_killed_ends_the_training_with_one_line(tmp_path, start
     assert checkpoints(tmp_path)[-1] == "step-00000020"
 
 
-def test_what_goes_wrong_in_a_worker_is_said_by_the_first_process(tmp_path, start):
+@pytest.mark.parametrize(
+    ("error", "told", "code"),
+    [
+        (LamcoreError("This record is wrong.", 3), r"^This record is wrong\.$", 3),
+        (MemoryError(), "set trainer.batch_tokens to 30 and trainer.accumulation to 2", 6),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "set trainer.batch_tokens to 30", 6),
+    ],
+)
+def test_what_goes_wrong_in_a_worker_is_said_by_the_first_process(tmp_path, start, capfd, error, told, code):
     run, first = start(tmp_path, settings(workers=2)), os.getpid()
     forward = run.model.forward
-    run.model.forward = lambda batch: forward(batch) if os.getpid() == first else torch.empty(1 << 60)
-    with pytest.raises(LamcoreError, match="set trainer.batch_tokens to 30 and trainer.accumulation to 2"):
+
+    def right_or_wrong(batch):
+        if os.getpid() != first:
+            raise error
+        return forward(batch)
+
+    run.model.forward = right_or_wrong
+    with pytest.raises(LamcoreError, match=told) as caught:
         fit(run)
+    assert caught.value.exit_code == code
+    assert capfd.readouterr().err == ""
+
+
+def test_what_goes_wrong_in_the_first_process_is_said_once(tmp_path, start, capfd):
+    """The other worker is in the middle of its share, and finds nobody to give it to."""
+    run, first = start(tmp_path, settings(workers=2)), os.getpid()
+    forward = run.model.forward
+
+    def slow_or_wrong(batch):
+        if os.getpid() == first:
+            raise LamcoreError("This is wrong.")
+        time.sleep(0.3)
+        return forward(batch)
+
+    run.model.forward = slow_or_wrong
+    with pytest.raises(LamcoreError, match=r"This is wrong\."):
+        fit(run)
+    assert multiprocessing.active_children() == []
+    assert capfd.readouterr().err == ""
 
 
 def test_workers_are_for_a_cpu(tmp_path, start):
@@ -385,7 +419,7 @@ def test_workers_are_for_a_cpu(tmp_path, start):
     with pytest.raises(
         LamcoreError, match="trainer.workers shares a CPU among processes; on cuda set trainer.workers=1"
     ):
-        Workers(run.recipe.trainer, run, run.model, run.data, 0)
+        Workers(run.recipe.trainer, run, run.model, {}, run.data, 0)
 
 
 def test_the_first_update_is_adams_on_the_mean_loss_of_all_tokens(tmp_path, start):

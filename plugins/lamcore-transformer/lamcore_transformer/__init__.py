@@ -91,6 +91,8 @@ class Transformer(Architecture):
     """Share of the probability that is spread evenly over the vocabulary in training."""
     max_length: int = 512
     """Longest sequence in tokens, its end mark among them; longer ones are cut."""
+    adapter: int = 0
+    """Width of a small layer after each feed-forward (Houlsby et al. 2019), to fine-tune it alone; 0 is none."""
     copy: bool = False
     """Tokens of the target may be copied from the input (See et al. 2017): for names that training never saw."""
 
@@ -98,6 +100,8 @@ class Transformer(Architecture):
         for name in ("layers", "width", "heads", "feed_forward"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.adapter < 0:
+            raise ValueError(f"adapter must be 0 (none) or more, not {self.adapter}")
         if self.decoder_layers is not None and self.decoder_layers < 1:
             raise ValueError(f"decoder_layers must be 1 or more, or null, not {self.decoder_layers}")
         for name in ("dropout", "label_smoothing"):
@@ -189,8 +193,8 @@ def register_architectures(register: Any) -> None:
 
 @hookimpl
 def on_model(run: Run, model: Any) -> None:
-    """Let the embeddings of a new model begin with what the train split tells."""
-    if getattr(run.recipe.architecture, "embeddings", None) is Beginning.sentences:
+    """Let the embeddings of a new model, but for one that begins with another's, begin with what train tells."""
+    if getattr(run.recipe.architecture, "embeddings", None) is Beginning.sentences and run.recipe.init is None:
         from lamcore_transformer.embeddings import begin_with_sentences
 
         begin_with_sentences(model, run.data)

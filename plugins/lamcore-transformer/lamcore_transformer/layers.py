@@ -4,6 +4,7 @@
 - `attend`, `mix`, `SelfAttention`, `CrossAttention`: attention over whole sequences, and over a cache token by token
 - `SelfAttention.bias`, `SelfAttention.split`: what a variant overrides; layers take `attention=` to make theirs
 - `FeedForward`, `EncoderLayer`, `DecoderLayer`, `Stack`: the Transformer of Vaswani et al. 2017, pre- or post-norm
+- `Adapter`: a small layer for fine-tuning
 - `sinusoids`, `rotary`, `rotate`: positions
 - `chunked_loss`: label-smoothed cross entropy that never holds the scores of all tokens at once
 
@@ -240,18 +241,35 @@ class CrossAttention(nn.Module):
 # ----------------------------------------------------------------------------------------------------- layers
 
 
+class Adapter(nn.Module):
+    """A small layer that is put into a trained model to learn alone (Houlsby et al. 2019): x + up(relu(down(x))).
+
+    With `up` zero, as it begins, it changes nothing."""
+
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.down, self.up = nn.Linear(width, inner), nn.Linear(inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., D) to (..., D)."""
+        return x + self.up(torch.relu(self.down(x)))
+
+
 class FeedForward(nn.Module):
-    """Two products with something bent between them; `swiglu` multiplies by a gate (Shazeer 2020)."""
+    """Two products with something bent between them; `swiglu` multiplies by a gate (Shazeer 2020).
+
+    A model may put an `Adapter` in the place of `adapter`, which does nothing."""
 
     def __init__(self, width: int, inner: int, activation: str, rate: float, bias: bool = True):
         super().__init__()
         self.activation, self.rate = activation, rate
         self.inward = nn.Linear(width, inner * (2 if activation == "swiglu" else 1), bias=bias)
         self.outward = nn.Linear(inner, width, bias=bias)
+        self.adapter: nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., D) to (..., D)."""
-        return self.outward(dropout(self._bend(self.inward(x)), self.rate, self.training))
+        return self.adapter(self.outward(dropout(self._bend(self.inward(x)), self.rate, self.training)))
 
     def _bend(self, x: Tensor) -> Tensor:
         if self.activation == "swiglu":

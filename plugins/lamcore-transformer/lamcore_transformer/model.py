@@ -50,6 +50,9 @@ class TransformerModel(nn.Module):
         depth = settings.decoder_layers or settings.layers
         self.decoder = layers.Stack(self._layers(layers.DecoderLayer, depth, attention), self._norm() if last else None)
         self.copier = self._copier() if settings.copy else None
+        for module in list(self.modules()) if settings.adapter else ():
+            if isinstance(module, layers.FeedForward):
+                module.adapter = layers.Adapter(settings.width, settings.adapter)
         self.reset_parameters()
 
     def _layers(self, kind: type[nn.Module], depth: int, attention: layers.MakeAttention) -> list[nn.Module]:
@@ -77,7 +80,7 @@ class TransformerModel(nn.Module):
         Embeddings are multiplied by sqrt(width) when read, so tokens enter with variance 1 and leave as scores of it.
         """
         for name, weight in self.named_parameters():
-            if name.endswith("bias"):
+            if name.endswith(("bias", "adapter.up.weight")):
                 nn.init.zeros_(weight)
             elif "embedding" in name or "places" in name or name.startswith("output"):
                 nn.init.normal_(weight, std=self.settings.width**-0.5)
