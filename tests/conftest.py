@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import logging
 import os
@@ -10,11 +11,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
+import tempfile
+import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+sys.path.append(str(Path(__file__).parent))
+from warm import ask
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's background: the processes of tests are to heed it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -208,21 +215,51 @@ class Ended:
     err: str
 
 
-def _run_lam(*words: str, cwd: Path, site: Path | None = None, stdin: str | None = None, **env: str) -> Ended:
-    """Run `lam` in a process of its own, with the plugins of a folder beside those installed."""
+def _run(
+    main: str,
+    command: list[str],
+    *words: str,
+    warm: str,
+    cwd: Path,
+    site: Path | None = None,
+    stdin: str = "",
+    **env: str,
+) -> Ended:
+    """Run a program in a process of its own, with the plugins of a folder beside those installed.
+
+    The process is a fork of the one at the socket `warm`, which begins at `main`; without one, Python starts anew."""
     places = [str(site)] if site else []
     path = {"PYTHONPATH": os.pathsep.join([*places, *filter(None, [os.environ.get("PYTHONPATH")])])}
-    done = subprocess.run(
-        [*PROCESS, *words],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **path, **env},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=250,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    variables = {**os.environ, "COLUMNS": "200", **path, **env}
+    with contextlib.ExitStack() as stack:
+        given, out, err = (stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for _ in range(3))
+        given.write(stdin)
+        given.seek(0)
+        if warm:
+            files = given.fileno(), out.fileno(), err.fileno()
+            code = ask(warm, main, [main, *words], files, folder=str(cwd), variables=variables)
+        else:
+            files = {"stdin": given, "stdout": out, "stderr": err}
+            code = subprocess.run([*command, *words], cwd=cwd, env=variables, timeout=250, **files).returncode
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read(), err.read())
+
+
+@pytest.fixture(scope="session")
+def warm(request):
+    """Give the socket of a Python that has imported all that is heavy; "" in the long form, which starts it anew."""
+    if request.config.option.markexpr != "not full" or not hasattr(os, "pidfd_open"):
+        yield ""
+        return
+    variables = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryDirectory(prefix="lam-") as folder:  # a socket's path must be short
+        words = [sys.executable, str(Path(__file__).with_name("warm.py")), f"{folder}/socket"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen(words, env=variables, **pipes) as server:
+            assert server.stdout.readline() == b"ready\n"
+            yield words[-1]
+            server.stdin.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -260,9 +297,51 @@ def write_plugin():
 
 
 @pytest.fixture(scope="session")
-def run_lam():
-    """Give run_lam(*words, cwd=, site=): call the command line in a process of its own."""
-    return _run_lam
+def run_lam(warm):
+    """Give run_lam(*words, cwd=, site=): call `lam` in a process of its own; with warm="" Python starts anew."""
+    return functools.partial(_run, "lamcore.cli:main", PROCESS, warm=warm)
+
+
+@pytest.fixture(scope="session")
+def run_pytest(warm):
+    """Give run_pytest(*words, cwd=, site=): call pytest in a process of its own."""
+    return functools.partial(_run, "pytest:main", [sys.executable, "-m", "pytest"], warm=warm)
+
+
+PROGRAMS = {"lam": "lamcore.cli:main", "pip": "pip._internal.cli.main:main", "pytest": "pytest:main"}
+STARTED = "#!{0}\nimport sys\nfrom {1} import {2}\nsys.exit({2}())\n"
+"""A program as pip makes it."""
+ASKED = """#!{0} -IS
+import sys
+sys.path.append({folder!r})
+from warm import ask
+sys.exit(ask({warm!r}, {main!r}, sys.argv, **{where!r}))
+"""
+"""The same as a fork of a warm Python."""
+
+
+@pytest.fixture(scope="session")
+def make_environment(warm):
+    """Give make_environment(folder): make one with all that this has; return where lam, pip, pytest lie."""
+
+    def make(folder: Path) -> Path:
+        venv.create(folder, with_pip=False)
+        scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+        inside = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
+        outside = [path for path in sys.path if path.endswith("-packages")]
+        Path(inside, "outer.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in outside))
+        for name, main in PROGRAMS.items():
+            if warm and name != "pip":
+                where = {"first": str(scripts), "site": inside, "python": str(scripts / "python")}
+                own = {"folder": str(Path(__file__).parent), "warm": warm, "main": main, "where": where}
+                text = ASKED.format(sys.executable, **own)
+            else:
+                text = STARTED.format(scripts / "python", *main.split(":"))
+            (scripts / name).write_text(text)
+            (scripts / name).chmod(0o755)
+        return scripts
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -341,7 +420,7 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, run_lam):
     """Give the folder of one finished toy run, trained once for all workers; never write into it."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -351,7 +430,7 @@ def trained(tmp_path_factory):
             shutil.rmtree(base / "trained", ignore_errors=True)
             _write_plugin(site, "toy", TOY)
             cache = {"LAMCORE_CACHE": str(base / "trained" / "cache")}
-            done = _run_lam("train", *RUN, f"hydra.run.dir={folder}", cwd=base / "trained", site=site, **cache)
+            done = run_lam("train", *RUN, f"hydra.run.dir={folder}", cwd=base / "trained", site=site, **cache)
             assert done.code == 0, done.err
             (base / "trained" / "out.txt").write_text(done.out, encoding="utf-8")
     return folder

@@ -174,5 +174,5 @@ def test_output_goes_through_a_terminal_that_knows_ascii_only(tmp_path, run_lam,
         "def register_preprocessors(register):\n    register('odd', Odd)\n"
     )
     write_plugin(tmp_path / "site", "odd", code)
-    ended = run_lam("list", "preprocessor", cwd=tmp_path, site=tmp_path / "site", PYTHONIOENCODING="ascii")
+    ended = run_lam("list", "preprocessor", cwd=tmp_path, site=tmp_path / "site", warm="", PYTHONIOENCODING="ascii")
     assert ended.code == 0 and "Gr\\xfc\\xdfe \\u65e5" in ended.out

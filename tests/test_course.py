@@ -39,33 +39,34 @@ def exercise(folder: Path, attempt: str = "") -> Path:
     return place
 
 
-def tried(place: Path, *words: str, before: tuple[str, ...] = (), **variables: str) -> str:
-    """Run the exercise's tests and return what pytest prints."""
-    command = [*before, sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(place)]
-    done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", *words, "."],
-        cwd=place,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    return done.stdout + done.stderr
+@pytest.fixture
+def tried(run_pytest):
+    """Give tried(place, *words): run the exercise's tests and return what pytest prints."""
+
+    def call(place: Path, *words: str, **variables: str) -> str:
+        ended = run_pytest(*words_of(place), *words, ".", cwd=place, **variables)
+        return ended.out + ended.err
+
+    return call
 
 
-def test_the_stub_fails_with_the_name_of_the_exercise(tmp_path):
+def words_of(place: Path) -> list[str]:
+    return ["-q", "-c", os.devnull, "--rootdir", str(place), "-p", "no:cacheprovider"]
+
+
+def test_the_stub_fails_with_the_name_of_the_exercise(tried, tmp_path):
     shown = tried(exercise(tmp_path), "-k", "query or look_up or neighbour")
     assert "NotImplementedError: Exercise 1.1" in shown and " passed" not in shown.split("\n")[-2]
 
 
 @pytest.mark.full
-def test_the_solution_passes_every_test(tmp_path):
+def test_the_solution_passes_every_test(tried, tmp_path):
     last = tried(exercise(tmp_path, "solution")).strip().split("\n")[-1]
     assert " passed" in last and "failed" not in last and "error" not in last
 
 
 @pytest.mark.parametrize("attempt", [pytest.param(one, marks=SHORT.get(one, pytest.mark.full)) for one in CAUGHT])
-def test_a_wrong_solution_is_caught(attempt, tmp_path):
+def test_a_wrong_solution_is_caught(attempt, tried, tmp_path):
     words = ["-k", "query or padding or neighbour or gradient or look_up"]
     failed = [line for line in tried(exercise(tmp_path, attempt), *words).split("\n") if line.startswith("FAILED")]
     assert all(any(name in line for line in failed) for name in CAUGHT[attempt]), failed
@@ -73,7 +74,7 @@ def test_a_wrong_solution_is_caught(attempt, tmp_path):
 
 @pytest.mark.full
 @pytest.mark.skipif(os.name == "nt", reason="folders have no such permissions there")
-def test_it_works_from_a_shared_cache_that_cannot_be_written(tmp_path):
+def test_it_works_from_a_shared_cache_that_cannot_be_written(tried, tmp_path):
     before = ()
     if os.geteuid() == 0:  # whom no permission stops, unless that right is laid down
         if not shutil.which("setpriv"):
@@ -89,7 +90,10 @@ def test_it_works_from_a_shared_cache_that_cannot_be_written(tmp_path):
         folder.chmod(0o555 if folder.is_dir() else 0o444)
     try:
         words = ("-k", "look_up", f"--basetemp={tmp_path / 'second'}")
-        second = tried(place, *words, before=before, COURSE_CACHE=str(shared), LAMCORE_CACHE="/dev/null")
+        command = [*before, sys.executable, "-m", "pytest", *words_of(place), *words, "."]
+        env = {**os.environ, "COURSE_CACHE": str(shared), "LAMCORE_CACHE": "/dev/null"}
+        done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True, timeout=110)
+        second = done.stdout + done.stderr
     finally:
         for path in (shared, *shared.iterdir()):
             path.chmod(0o755)

@@ -12,8 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +33,22 @@ HOW_TO = [
     "variant-of-the-transformer",
 ]
 """How-tos whose blocks can be run from an empty folder."""
-LONG = ["causal-lm", "chat-templates", "constrained-calls", "decoding", "evenness", "small-data"]
+LONG = [
+    "back-translation",
+    "causal-lm",
+    "chat-templates",
+    "constrained-calls",
+    "curriculum",
+    "decoding",
+    "denoise",
+    "distil",
+    "evenness",
+    "fine-tune",
+    "noise",
+    "preferences",
+    "small-data",
+    "templates-and-paraphrase",
+]
 """Those that train for longer, or several times."""
 SHORTER = {
     "trainer.minutes=10": "trainer.steps=4 device=cpu decoding.max_length=8",
@@ -132,24 +145,13 @@ def write_multi30k(folder: Path) -> None:
 
 
 @pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
-    """Give the environment of a reader who has called `make dev`: what is installed here, and room for one more."""
-    folder = tmp_path / "venv"
-    venv.create(folder, with_pip=False)
-    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
-    here = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
-    (Path(here) / "outer.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    for name, code in {
-        "lam": "from lamcore.cli import main",
-        "pip": "from pip._internal.cli.main import main",
-        "pytest": "from pytest import main",
-    }.items():
-        (scripts / name).write_text(f"#!{scripts / 'python'}\nimport sys\n{code}\nsys.exit(main())\n")
-        (scripts / name).chmod(0o755)
+def variables(tmp_path: Path, make_environment) -> dict[str, str]:
+    """Give the variables of a reader who has called `make dev`: what is installed here, and room for more."""
+    scripts = make_environment(tmp_path / "venv")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "LAMCORE", "COV"))}
     return kept | {
         "PATH": os.pathsep.join([str(scripts), os.environ["PATH"]]),
-        "VIRTUAL_ENV": str(folder),
+        "VIRTUAL_ENV": str(scripts.parent),
         "PIP_NO_INDEX": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "HF_HUB_OFFLINE": "1",

@@ -278,7 +278,7 @@ def test_a_name_counts_for_its_own_kind_only(make_plugin):
 
 def test_a_plugin_that_exits_while_it_is_imported_leaves_lam_alone(tmp_path, write_plugin, run_lam):
     write_plugin(tmp_path / "site", "aaa", "import sys\nsys.exit(9)")
-    ended = run_lam("plugins", cwd=tmp_path, site=tmp_path / "site")
+    ended = run_lam("plugins", cwd=tmp_path, site=tmp_path / "site", warm="")
     assert ended.code == 0 and "SystemExit: 9" in ended.out
 
 

@@ -71,10 +71,11 @@ def test_they_keep_every_promise_and_bring_their_licence(name, installed, run_la
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_their_own_tests_pass(name, installed, tmp_path):
-    words = ["-m", "pytest", "-q", "--rootdir", str(tmp_path), "-c", os.devnull, "-p", "no:cacheprovider"]
-    shown = python(*words, str(FOLDER / f"lamcore-{name}" / "tests"), cwd=tmp_path, PYTHONPATH=str(installed))
-    assert " passed" in shown and " failed" not in shown
+def test_their_own_tests_pass(name, installed, run_pytest, tmp_path):
+    words = ["-q", "--rootdir", str(tmp_path), "-c", os.devnull, "-p", "no:cacheprovider"]
+    ended = run_pytest(*words, str(FOLDER / f"lamcore-{name}" / "tests"), cwd=tmp_path, site=installed)
+    assert ended.code == 0, ended.out[-3000:] + ended.err[-3000:]
+    assert " passed" in ended.out and " failed" not in ended.out
 
 
 def test_pictures_are_learnt_without_text_and_without_a_tokenizer(train, run_lam, tmp_path, installed):

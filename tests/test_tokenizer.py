@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from random import Random
@@ -131,22 +132,25 @@ def test_a_vocabulary_smaller_than_its_characters_says_how_many_there_are():
         learn(plan("bpe", 10, joint=False), texts())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_two_processes_learn_the_same(kind):
+@pytest.fixture(scope="module")
+def learnt_elsewhere():
+    """Give what two processes learn: of each, {kind: the tokenizer as JSON}."""
     code = (
-        "from lamcore.tokenizer import learn\nfrom lamcore.kinds import Subwords, TokenizerPlan\n"
-        f"plan = TokenizerPlan(kind=Subwords({kind!r}), size={KINDS[kind]})\n"
-        f"one = learn(plan, {{'input': {ENGLISH + GERMAN!r}}})['input']\nprint(one.to_json())"
+        "import json\nfrom lamcore.tokenizer import learn\nfrom lamcore.kinds import Subwords, TokenizerPlan\n"
+        f"texts, sizes = {{'input': {ENGLISH + GERMAN!r}}}, {KINDS!r}\n"
+        "plans = {kind: TokenizerPlan(kind=Subwords(kind), size=size) for kind, size in sizes.items()}\n"
+        "print(json.dumps({kind: learn(plan, texts)['input'].to_json() for kind, plan in plans.items()}))"
     )
-    printed = [
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8"
-        ).stdout
-        for _ in range(2)
-    ]
-    assert printed[0] == printed[1]
-    here = learn(plan(kind), {"input": ENGLISH + GERMAN})["input"]
-    assert here.to_json() == printed[0].rstrip("\n")
+    words = [sys.executable, "-c", code]
+    done = [subprocess.run(words, capture_output=True, text=True, check=True, encoding="utf-8") for _ in range(2)]
+    return [json.loads(one.stdout) for one in done]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_learn_the_same(kind, learnt_elsewhere):
+    one, other = learnt_elsewhere
+    assert one[kind] == other[kind]
+    assert learn(plan(kind), {"input": ENGLISH + GERMAN})["input"].to_json() == one[kind]
 
 
 def test_a_given_file_is_used_instead_of_learning(tmp_path):

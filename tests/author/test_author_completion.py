@@ -113,7 +113,7 @@ def test_the_tab_key_runs_nothing_that_lies_in_the_folder(tab):
 
 def test_click_s_own_numbering_of_words_works_too(run_lam, tmp_path):
     asked = {"_LAM_COMPLETE": "bash_complete", "COMP_WORDS": "lam train source=para", "COMP_CWORD": "2"}
-    assert run_lam("completion", "bash", cwd=tmp_path, **asked).out == "plain,source=parallel_text\n"
+    assert run_lam("completion", "bash", cwd=tmp_path, warm="", **asked).out == "plain,source=parallel_text\n"
 
 
 def test_an_answer_imports_neither_hydra_nor_torch(tmp_path):

@@ -83,7 +83,7 @@ def test_what_cannot_be_guarded_in_one_process_is_found(write_plugin, run_lam, t
         write_plugin(tmp_path / "site", name, f"{code}\n{part(f'louder_{name}')}")
     write_plugin(tmp_path / "site", "good", part("louder"))
     names = ",".join(f"lamcore-{name}" for name in ("author", "good", *GUARDLESS))
-    ended = run_lam("doctor", "--json", cwd=tmp_path, site=tmp_path / "site", LAMCORE_PLUGINS=names)
+    ended = run_lam("doctor", "--json", cwd=tmp_path, site=tmp_path / "site", warm="", LAMCORE_PLUGINS=names)
     assert ended.code == 1, ended.err
     findings = [f for f in json.loads(ended.out)["findings"] if not f["note"]]
     found = [

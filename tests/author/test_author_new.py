@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
@@ -33,33 +31,25 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def python(made, tmp_path_factory):
-    """Give python(*words, cwd=): the Python of one environment that has all six, from wheels, and what this one has."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=False)
-    program = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    inside = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
-    outside = [path for path in sys.path if path.endswith("-packages")]
-    (inside / "outer.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in outside))
+def call(made, tmp_path_factory, make_environment):
+    """Give call(program, *words, cwd=): run a program where all six are installed, from wheels, and what is here."""
+    scripts = make_environment(tmp_path_factory.mktemp("environment"))
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "LAMCORE_P"))}
     env |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "LAMCORE_QUIET": "1", "COLUMNS": "200"}
 
-    def call(*words: str, cwd: Path = made, code: int = 0) -> str:
-        command = [str(program), *words]
+    def call(program: str, *words: str, cwd: Path = made) -> str:
+        command = [str(scripts / "python"), str(scripts / program), *words]
         done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=110)
-        assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
-    quiet = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
     sources = [f"./lamcore-{name}" for name in NAMES.values()]
-    call(*quiet, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", "wheels", *sources)
+    call("pip", "wheel", *quiet, "--no-build-isolation", "--wheel-dir", "wheels", *sources)
     wheels = sorted(str(file) for file in (made / "wheels").glob("*.whl"))
     assert len(wheels) == len(NAMES)
-    call(*quiet, "install", "--no-deps", "--no-index", *wheels)
+    call("pip", "install", *quiet, *wheels)
     return call
-
-
-LAM = ["-c", "from lamcore.cli import main; main()"]
 
 
 def test_a_plugin_of_each_kind_is_made(made):
@@ -95,55 +85,55 @@ def test_ruff_finds_nothing(made, name, tmp_path):
 @pytest.mark.parametrize(
     "kinds", [QUICK, *[pytest.param([kind], marks=pytest.mark.full) for kind in SLOW]], ids=lambda kinds: kinds[0]
 )
-def test_their_own_tests_pass(python, made, kinds):
+def test_their_own_tests_pass(call, made, kinds):
     words = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--import-mode=importlib"]
     folders = [str(made / f"lamcore-{NAMES[kind]}" / "tests") for kind in kinds]
-    shown = python("-m", "pytest", *words, "--rootdir", str(made), *folders)
+    shown = call("pytest", *words, "--rootdir", str(made), *folders)
     print(f"A2: the tests of a new {', '.join(kinds)}: {shown.strip().split(chr(10))[-1]}")
     assert " passed" in shown
 
 
-def check(python, kind: str) -> int:
-    found = json.loads(python(*LAM, "check", "--json", NAMES[kind]))
+def check(call, kind: str) -> int:
+    found = json.loads(call("lam", "check", "--json", NAMES[kind]))
     assert {of for of, *_ in (one.values() for one in found)} == {"package", f"{kind} made_{kind}"}
     return sum(not one["problem"] and not one["skipped"] for one in found)
 
 
-def test_lam_check_finds_every_promise_kept(python):
-    held = {kind: check(python, kind) for kind in QUICK}
+def test_lam_check_finds_every_promise_kept(call):
+    held = {kind: check(call, kind) for kind in QUICK}
     print(f"A2: promises that new plugins keep: {held}; 0 broken")
     assert min(held.values()) >= 25
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("kind", SLOW)
-def test_lam_check_finds_every_promise_of_a_large_contract_kept(python, kind):
-    held = check(python, kind)
+def test_lam_check_finds_every_promise_of_a_large_contract_kept(call, kind):
+    held = check(call, kind)
     print(f"A2: promises that a new {kind} keeps: {held}; 0 broken")
     assert held >= 25
 
 
-def test_all_six_are_loaded_and_train_together(python, tmp_path):
-    facts = {fact["distribution"]: fact for fact in json.loads(python(*LAM, "plugins", "--json"))}
+def test_all_six_are_loaded_and_train_together(call, tmp_path):
+    facts = {fact["distribution"]: fact for fact in json.loads(call("lam", "plugins", "--json"))}
     made = {kind: facts[f"lamcore-{name}"] for kind, name in NAMES.items()}
     assert {kind: fact["state"] for kind, fact in made.items()} == dict.fromkeys(KINDS, "loaded")
     assert made["metric"]["provides"] == {"metric": ["made_metric"]}
     words = [f"{kind}=made_{kind}" for kind in ("source", "architecture", "trainer")]
     words += [f"{kind}s=[made_{kind}]" for kind in ("preprocessor", "augmenter", "metric")]
     words += ["trainer.steps=200", "tokenizer.size=80", "device=cpu", f"hydra.run.dir={tmp_path / 'run'}"]
-    python(*LAM, "train", *words, cwd=tmp_path)
+    call("lam", "train", *words, cwd=tmp_path)
     score = json.loads((tmp_path / "run" / "scores.json").read_text())["test"]["made_metric"]["value"]
     print(f"A2: six of six new plugins composed in one run; test score {score:.2f}")
     assert score > 0.9  # chance is 0.1
-    asked = python(*LAM, "predict", str(tmp_path / "run"), "light  off in the garage", cwd=tmp_path)
+    asked = call("lam", "predict", str(tmp_path / "run"), "light  off in the garage", cwd=tmp_path)
     assert asked == "light off\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_readme_s_words_make_a_run(python, made, kind):
+def test_the_readme_s_words_make_a_run(call, made, kind):
     readme = (made / f"lamcore-{NAMES[kind]}" / "README.md").read_text(encoding="utf-8")
     (line,) = [line for line in readme.split("\n") if line.startswith("lam train ")]
-    shown = python(*LAM, "config", "--json", *line.split()[2:], cwd=made / f"lamcore-{NAMES[kind]}")
+    shown = call("lam", "config", "--json", *line.split()[2:], cwd=made / f"lamcore-{NAMES[kind]}")
     assert f"made_{kind}" in json.dumps(json.loads(shown))
 
 

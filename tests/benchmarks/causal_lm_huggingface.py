@@ -6,44 +6,27 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+from huggingface import Speed, padded, train
+from transformers import LlamaConfig, LlamaForCausalLM
 
-EVERY = 5
 
-
-class Speed(TrainerCallback):
-    """Learnt tokens a second, for every so many updates."""
-
-    def __init__(self) -> None:
-        self.speeds: list[float] = []
-        self.tokens = 0
+class Tokens(Speed):
+    """Learnt tokens a second."""
 
     def collate(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """Pad ids with 0 and labels with -100."""
-        ids, labels = ([torch.tensor(row[name]) for row in rows] for name in ("input_ids", "labels"))
-        lengths = torch.tensor([len(one) for one in ids])
-        padded = torch.nn.utils.rnn.pad_sequence(ids, True, 0)
-        target = torch.nn.utils.rnn.pad_sequence(labels, True, -100)
-        self.tokens += int((target != -100).sum())
-        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-        return {"input_ids": padded, "attention_mask": mask, "labels": target}
-
-    def on_train_begin(self, *_: object, **__: object) -> None:
-        self.since = time.perf_counter()
-
-    def on_step_end(self, _: object, state: object, *__: object, **___: object) -> None:
-        if state.global_step % EVERY == 0:  # type: ignore[attr-defined]
-            self.speeds.append(self.tokens / (time.perf_counter() - self.since))
-            self.tokens, self.since = 0, time.perf_counter()
+        ids, labels = padded(rows, "input_ids", 0), padded(rows, "labels", -100)
+        self.learnt += int((labels != -100).sum())
+        lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
 def main() -> None:
-    plan, steps = json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2])
+    plan = json.loads(Path(sys.argv[1]).read_text())
     rows = [
         {
             "input_ids": [*tokens, 3],
@@ -60,15 +43,9 @@ def main() -> None:
         pad_token_id=0, bos_token_id=2, eos_token_id=3, use_cache=False,
     )  # fmt: skip
     torch.manual_seed(1)
-    speed, model = Speed(), LlamaForCausalLM(config)
-    with tempfile.TemporaryDirectory() as output:
-        settings = TrainingArguments(
-            output_dir=output, max_steps=steps, per_device_train_batch_size=plan["batch"], learning_rate=1e-3,
-            adam_beta2=0.98, train_sampling_strategy="group_by_length", use_cpu=True, logging_steps=EVERY,
-            save_strategy="no", report_to=[], disable_tqdm=True, remove_unused_columns=False,
-        )  # fmt: skip
-        Trainer(model, settings, train_dataset=rows, data_collator=speed.collate, callbacks=[speed]).train()
-    sys.stdout.write(json.dumps(speed.speeds) + "\n")
+    speed, model = Tokens(), LlamaForCausalLM(config)
+    train(model, rows, speed, plan["batch"], learning_rate=1e-3)
+    sys.stdout.write(json.dumps({"speeds": speed.speeds}) + "\n")
 
 
 if __name__ == "__main__":

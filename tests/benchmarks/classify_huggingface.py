@@ -6,42 +6,27 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import torch
-from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
+from huggingface import Speed, padded, train
+from transformers import BertConfig, BertForSequenceClassification
 
-EVERY, LONGEST = 5, 128
+LONGEST = 128
 
 
-class Speed(TrainerCallback):
-    """Examples a second, for every so many updates."""
-
-    def __init__(self) -> None:
-        self.speeds: list[float] = []
-        self.examples = 0
+class Examples(Speed):
+    """Examples a second."""
 
     def collate(self, rows: list[dict[str, object]]) -> dict[str, torch.Tensor]:
         """Pad ids with 0."""
-        ids = [torch.tensor(row["input_ids"]) for row in rows]
-        padded = torch.nn.utils.rnn.pad_sequence(ids, True, 0)
-        self.examples += len(rows)
-        labels = torch.tensor([row["labels"] for row in rows])
-        return {"input_ids": padded, "attention_mask": (padded != 0).long(), "labels": labels}
-
-    def on_train_begin(self, *_: object, **__: object) -> None:
-        self.since = time.perf_counter()
-
-    def on_step_end(self, _: object, state: object, *__: object, **___: object) -> None:
-        if state.global_step % EVERY == 0:  # type: ignore[attr-defined]
-            self.speeds.append(self.examples / (time.perf_counter() - self.since))
-            self.examples, self.since = 0, time.perf_counter()
+        self.learnt += len(rows)
+        ids, labels = padded(rows, "input_ids", 0), torch.tensor([row["labels"] for row in rows])
+        return {"input_ids": ids, "attention_mask": (ids != 0).long(), "labels": labels}
 
 
 def main() -> None:
-    plan, steps = json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2])
+    plan = json.loads(Path(sys.argv[1]).read_text())
     rows = [
         {"input_ids": [2, *ids[: LONGEST - 2], 3], "labels": label, "length": len(ids)}
         for ids, label in plan["records"]
@@ -53,14 +38,8 @@ def main() -> None:
         hidden_dropout_prob=s["dropout"], attention_probs_dropout_prob=s["dropout"],
     )  # fmt: skip
     torch.manual_seed(1)
-    speed, model = Speed(), BertForSequenceClassification(config)
-    with tempfile.TemporaryDirectory() as output:
-        settings = TrainingArguments(
-            output_dir=output, max_steps=steps, per_device_train_batch_size=plan["batch"], learning_rate=1e-3,
-            adam_beta2=0.98, label_smoothing_factor=0.1, train_sampling_strategy="group_by_length", use_cpu=True,
-            logging_steps=EVERY, save_strategy="no", report_to=[], disable_tqdm=True, remove_unused_columns=False,
-        )  # fmt: skip
-        Trainer(model, settings, train_dataset=rows, data_collator=speed.collate, callbacks=[speed]).train()
+    speed, model = Examples(), BertForSequenceClassification(config)
+    train(model, rows, speed, plan["batch"], learning_rate=1e-3, label_smoothing_factor=0.1)
     parameters = sum(weight.numel() for weight in model.parameters())
     sys.stdout.write(json.dumps({"speeds": speed.speeds, "parameters": parameters}) + "\n")
 

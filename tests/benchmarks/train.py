@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import tempfile
@@ -27,15 +26,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import measure
 import yaml
-from measure import LAM, PINNED, measured, median, table
 
 HERE = Path(__file__).parent
-ENV = dict(PINNED)
+ENV = dict(measure.PINNED)
 """Environment of every program that is measured."""
-BUSY = "import time\n\ntime.time = time.monotonic = time.perf_counter = time.process_time\n"
-EVERY = 5
-"""Updates between two figures."""
 SHAPE = {"layers": 4, "heads": 4, "transformer_ff": 256, "hidden_size": 128}
 
 
@@ -48,37 +44,29 @@ class Result(NamedTuple):
     padding: str = "-"
 
 
-def result(speeds: list[float], peak_mb: float, padding: str = "-") -> Result:
-    """Return the middle of the second half of the speeds."""
-    return Result(median(speeds[len(speeds) // 2 :]), peak_mb, padding)
-
-
 def lamcore(folder: Path, data: Path, steps: int, workers: int = 1) -> Result:
     """Train by the command; workers share the tokens of an update, a thread each, and are not pinned."""
-    words = ["experiment=translation/multi30k", f"trainer.steps={steps}", f"trainer.log_every={EVERY}"]
+    words = ["experiment=translation/multi30k", f"trainer.steps={steps}"]
     words += [f"trainer.workers={workers}", f"trainer.batch_tokens={4096 // workers}"]
     words += [f"trainer.validate_every={steps}", "metrics=[]", "decoding.max_length=2"]
-    words += [f"cache={folder}/cache", f"hydra.run.dir={folder}/run"]
-    measured(["rm", "-rf", f"{folder}/run"])
     pins = ENV if workers == 1 else {**ENV, "OMP_PROC_BIND": "false"}
-    took = measured([LAM, "train", *words, "--quiet"], {**pins, "MULTI30K": str(data)})
-    lines = [json.loads(line) for line in (folder / "run" / "log.jsonl").read_text().split("\n")[:-1]]
-    return result([line["tokens_per_second"] for line in lines if "tokens_per_second" in line], took.peak_mb)
+    speeds, peak = measure.train(folder, words, {**pins, "MULTI30K": str(data)})
+    return Result(measure.settled(speeds), peak)
 
 
 def bare(folder: Path, data: Path, steps: int) -> Result:
     """Train the model of lamcore's run in a loop that does nothing else."""
     command = [sys.executable, str(HERE / "train_bare.py"), str(folder / "run"), str(steps)]
-    took = measured(command, {**ENV, "MULTI30K": str(data)})
-    found = json.loads(took.output.split("\n")[-2])
-    return result(found["speeds"], took.peak_mb, found["padding"])
+    found, peak = measure.train_peer(command, {**ENV, "MULTI30K": str(data)})
+    return Result(measure.settled(found["speeds"]), peak, found["padding"])
 
 
 def huggingface(folder: Path, python: str, steps: int) -> Result:
     """Train a MarianMTModel with Seq2SeqTrainer."""
-    took = measured([python, str(HERE / "train_huggingface.py"), str(folder / "pieces"), str(steps)], ENV)
-    found = json.loads(took.output.split("\n")[-2])
-    return result(found["speeds"], took.peak_mb, found["padding"])
+    found, peak = measure.train_peer(
+        [python, str(HERE / "train_huggingface.py"), str(folder / "pieces"), str(steps)], ENV
+    )
+    return Result(measure.settled(found["speeds"]), peak, found["padding"])
 
 
 def joeynmt(folder: Path, python: str, steps: int) -> Result:
@@ -100,14 +88,17 @@ def joeynmt(folder: Path, python: str, steps: int) -> Result:
             "optimizer": "adam", "adam_betas": [0.9, 0.98], "learning_rate": 0.0005, "label_smoothing": 0.1,
             "scheduling": "warmupinversesquareroot", "learning_rate_warmup": 2000,
             "clip_grad_norm": 1.0, "batch_size": 4096, "batch_type": "token", "normalization": "tokens",
-            "updates": steps, "epochs": 100, "logging_freq": EVERY, "validation_freq": 100 * steps, "overwrite": True,
+            "updates": steps, "epochs": 100, "logging_freq": measure.EVERY, "validation_freq": 100 * steps,
+            "overwrite": True,
         },
         "testing": {"beam_size": 1, "eval_metrics": ["bleu"], "max_output_length": 2},
     }  # fmt: skip
     (side / "joeynmt.yaml").write_text(yaml.safe_dump(config))
     command = [python, "-m", "joeynmt", "train", str(side / "joeynmt.yaml"), "--skip-test"]
-    took = measured(command, ENV, cwd=folder)
-    return result([float(found) for found in re.findall(r"Tokens per Sec:\s*(\d+)", took.output)], took.peak_mb)
+    took = measure.measured(command, ENV, cwd=folder)
+    return Result(
+        measure.settled([float(found) for found in re.findall(r"Tokens per Sec:\s*(\d+)", took.output)]), took.peak_mb
+    )
 
 
 def eole(folder: Path, python: str, steps: int) -> Result:
@@ -115,7 +106,7 @@ def eole(folder: Path, python: str, steps: int) -> Result:
     side = folder / "pieces"
     config = {
         "save_data": str(side), "share_vocab": True, "src_vocab": f"{side}/vocab", "tgt_vocab": f"{side}/vocab",
-        "src_vocab_size": 10000, "tgt_vocab_size": 10000, "overwrite": True, "report_every": EVERY, "seed": 1,
+        "src_vocab_size": 10000, "tgt_vocab_size": 10000, "overwrite": True, "report_every": measure.EVERY, "seed": 1,
         "data": {"corpus": {"path_src": f"{side}/train.en", "path_tgt": f"{side}/train.de", "transforms": []}},
         "model": {
             "architecture": "transformer", **SHAPE, "share_embeddings": True, "share_decoder_embeddings": True,
@@ -129,8 +120,10 @@ def eole(folder: Path, python: str, steps: int) -> Result:
         },
     }  # fmt: skip
     (side / "eole.yaml").write_text(yaml.safe_dump(config))
-    took = measured([python, "-m", "eole.bin.main", "train", "--config", str(side / "eole.yaml")], ENV)
-    return result([float(found) for found in re.findall(r"/\s*(\d+) tok/s", took.output)], took.peak_mb)
+    took = measure.measured([python, "-m", "eole.bin.main", "train", "--config", str(side / "eole.yaml")], ENV)
+    return Result(
+        measure.settled([float(found) for found in re.findall(r"/\s*(\d+) tok/s", took.output)]), took.peak_mb
+    )
 
 
 def write_pieces(folder: Path, data: Path) -> None:
@@ -165,13 +158,11 @@ def main() -> None:
     peers["Hugging Face Trainer 5.23.0"] = (huggingface, words.huggingface)
     with tempfile.TemporaryDirectory() as name:
         folder, data = Path(name), words.data.absolute()
-        lamcore(folder, data, EVERY)  # prepares the data
+        lamcore(folder, data, measure.EVERY)  # prepares the data
         write_pieces(folder, data)
         if words.busy:
-            (folder / "busy").mkdir()
-            (folder / "busy" / "sitecustomize.py").write_text(BUSY)
-            ENV.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", OMP_PROC_BIND="false")
-            ENV["PYTHONPATH"] = os.pathsep.join([str(folder / "busy"), os.environ.get("PYTHONPATH", "")])
+            ENV.update(measure.ONE_THREAD, OMP_PROC_BIND="false")
+            measure.count_processor_time(folder, ENV)
         turns: dict[str, Callable[[], Result]] = {
             "lamcore": lambda: lamcore(folder, data, words.steps),
             "the bare loop": lambda: bare(folder, data, words.steps),
@@ -181,14 +172,11 @@ def main() -> None:
         for peer, (run, python) in peers.items():
             if python:
                 turns[peer] = lambda run=run, python=python: run(folder, python, words.steps)  # type: ignore[misc]
-        results: dict[str, list[Result]] = {system: [] for system in turns}
-        for _ in range(words.rounds):
-            for system, turn in turns.items():
-                results[system].append(turn())
+        results = measure.by_turns(turns, words.rounds)
     rows = []
     for system, found in results.items():
         ratios, shared = (
-            spread([ours.speed / theirs.speed for ours, theirs in zip(results[mine], found, strict=True)])
+            measure.spread([ours.speed / theirs.speed for ours, theirs in zip(results[mine], found, strict=True)])
             if mine in results
             else "-"
             for mine in ("lamcore", "lamcore, two workers")
@@ -199,7 +187,7 @@ def main() -> None:
         rows.append(
             (
                 f"{system}, fp32",
-                spread([one.speed for one in found], "{:,.0f}"),
+                measure.spread([one.speed for one in found], "{:,.0f}"),
                 ratios,
                 shared,
                 padding,
@@ -212,13 +200,7 @@ def main() -> None:
         "lamcore / system, round by round",
         "two workers / system",
     )
-    table((*columns, "padding in the target", "peak memory, MB"), rows)
-
-
-def spread(values: list[float], form: str = "{:.2f}") -> str:
-    """Show the middle, least and greatest of some values."""
-    middle, least, most = (form.format(value) for value in (median(values), min(values), max(values)))
-    return f"{middle} ({least} to {most})"
+    measure.table((*columns, "padding in the target", "peak memory, MB"), rows)
 
 
 if __name__ == "__main__":

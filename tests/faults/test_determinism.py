@@ -35,6 +35,7 @@ def check(number, tmp_path, site, run_lam, words):
             site=site,
             PYTHONHASHSEED=str(place),
             LAMCORE_CACHE=str(cache),
+            warm="",
             OMP_NUM_THREADS="1",
         )
         assert done.code == 0, done.err

@@ -268,5 +268,5 @@ def test_every_kind_of_breakage_leaves_every_command_alone(warm, tmp_path, site)
 def test_a_real_lam_goes_on_beside_a_broken_plugin(name, tmp_path, site, run_lam):
     kind = KINDS[name]
     place = install(kind, tmp_path / "broken")
-    ended = run_lam("plugins", "--json", cwd=tmp_path, site=place, PYTHONPATH=f"{place}{os.pathsep}{site}")
+    ended = run_lam("plugins", "--json", cwd=tmp_path, site=place, warm="", PYTHONPATH=f"{place}{os.pathsep}{site}")
     assert not works("plugins", ended) and not said(kind, "plugins", ended)

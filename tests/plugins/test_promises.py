@@ -189,7 +189,7 @@ INTERRUPTED = (
 @pytest.mark.parametrize("caught", ["ZeroDivisionError", "BaseException"])
 def test_an_interrupt_that_the_user_sent_while_a_plugin_loads_ends_lam(tmp_path, write_plugin, run_lam, caught):
     write_plugin(tmp_path / "site", "slow", INTERRUPTED.format(caught=caught) + LOUDER)
-    ended = run_lam("plugins", cwd=tmp_path, site=tmp_path / "site")
+    ended = run_lam("plugins", cwd=tmp_path, site=tmp_path / "site", warm="")
     assert (ended.code, ended.out, ended.err) == (75, "", "lam: Interrupted.\n")
 
 

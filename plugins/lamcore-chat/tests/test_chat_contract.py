@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamcore.testing import PreprocessorContract, check_package
+from lamcore.testing import PackageContract, PreprocessorContract, check_package
 from lamcore.testing.toy import AWKWARD, records
 from lamcore_actions.calls import canonical
 from lamcore_chat import ChatTemplate, Turns
@@ -41,5 +41,10 @@ class TestConversations(PreprocessorContract):
         return undone == given or given == ""  # of a turn that is calls only, `target` is their JSON
 
 
+class TestPackage(PackageContract):
+    distribution = "lamcore-chat"
+
+
+@pytest.mark.full  # of all that it provides: in the short form the classes above try each
 def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-chat")} == {"package", "preprocessor chat_template"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lamcore.testing import PreprocessorContract, check_package
+import pytest
+
+from lamcore.testing import PackageContract, PreprocessorContract, check_package
 from lamcore.testing.toy import records
 from lamcore_clean import (
     Case,
@@ -66,6 +68,11 @@ class TestPrependContext(PreprocessorContract):
     component = PrependContext(column="domain")
 
 
+class TestPackage(PackageContract):
+    distribution = "lamcore-clean"
+
+
+@pytest.mark.full  # of all that it provides: in the short form the classes above try each
 def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-clean")} == {
         "package", "preprocessor clean", "preprocessor normalise", "preprocessor placeholders",

@@ -9,7 +9,7 @@ import pytest
 
 from lamcore import LamcoreError
 from lamcore.scores import scored
-from lamcore.testing import MetricContract, check_package
+from lamcore.testing import check_package
 from lamcore_comet import Comet
 
 RECORDS = [
@@ -110,16 +110,5 @@ def test_settings_out_of_range_are_refused(settings):
         Comet(**settings)
 
 
-@pytest.fixture(scope="class")
-def stand_in(request, tmp_path_factory):
-    request.cls.component = Comet.example(tmp_path_factory.mktemp("comet"))
-
-
-@pytest.mark.usefixtures("stand_in")
-class TestComet(MetricContract):
-    component = Comet()
-    records = Comet.example_records()
-
-
-def test_the_package_keeps_its_promises():
+def test_the_package_and_the_metric_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-comet")} == {"package", "metric comet"}

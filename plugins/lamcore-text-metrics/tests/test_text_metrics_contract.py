@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import sacrebleu
 
-from lamcore.testing import MetricContract, check_package
+from lamcore.testing import MetricContract, PackageContract, check_package
 from lamcore.testing.toy import records
 from lamcore_text_metrics import Bleu, Chrf, ExactMatch, Placeholders, Tokenize
 
@@ -91,6 +92,11 @@ class TestPlaceholders(MetricContract):
     reference = staticmethod(percent_with_equal_placeholders)
 
 
+class TestPackage(PackageContract):
+    distribution = "lamcore-text-metrics"
+
+
+@pytest.mark.full  # of all that it provides: in the short form the classes above try each
 def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-text-metrics")} == {
         "package", "metric bleu", "metric chrf", "metric exact_match", "metric placeholders",

@@ -13,7 +13,7 @@ from lamcore.cli import lam
 from lamcore.commands import start
 from lamcore.plugins import Component, Plugin, Registry
 from lamcore.scores import scored
-from lamcore.testing import MetricContract, SourceContract, check_package
+from lamcore.testing import check_package
 from lamcore.testing.toy import Commands, Idle
 from lamcore_winomt import Language, Winomt, WinomtSource, command
 from lamcore_winomt.gender import gender_of, lexicon
@@ -123,11 +123,6 @@ def test_the_signature_says_that_published_figures_are_not_comparable():
     assert "lang:es" in Winomt(language=ES).signature and "not comparable" in Winomt().signature
 
 
-class TestWinomt(MetricContract):
-    component = Winomt()
-    records = Winomt.example_records()
-
-
 # The source --------------------------------------------------------------------------------------------------------
 
 
@@ -177,16 +172,6 @@ def test_a_line_that_is_no_sentence_is_named(tmp_path, line):
     (tmp_path / "en.txt").write_text(f"male\t1\tThe cook said that he was late.\tcook\n{line}\n", encoding="utf-8")
     with pytest.raises(LamcoreError, match=r"en.txt:2 is no sentence of WinoMT: gender, index, text, occupation"):
         read(tmp_path)
-
-
-@pytest.fixture(scope="class")
-def example(request, tmp_path_factory):
-    request.cls.component = WinomtSource.example(tmp_path_factory.mktemp("winomt"))
-
-
-@pytest.mark.usefixtures("example")
-class TestWinomtSource(SourceContract):
-    component = WinomtSource()
 
 
 # A run -------------------------------------------------------------------------------------------------------------
@@ -258,5 +243,5 @@ def test_a_language_without_a_lexicon_is_refused(run, folder):
     assert done.exit_code == 2 and "'fi' is not one of 'de', 'es'" in done.output
 
 
-def test_the_package_keeps_its_promises():
+def test_the_package_the_metric_and_the_source_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-winomt")} == {"package", "metric winomt", "source winomt"}
