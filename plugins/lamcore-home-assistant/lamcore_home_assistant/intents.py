@@ -20,8 +20,6 @@ from home_assistant_intents import get_intent_info
 from lamcore import LamcoreError, Record
 from lamcore_actions.calls import canonical
 from lamcore_home_assistant.templates import (
-    SPELLED,
-    SPELLED_IN_TRAIN,
     Language,
     Template,
     first,
@@ -96,8 +94,7 @@ def _drawn(settings: HomeIntents) -> Splits:
             split = split_of(template.text)
             many = settings.per_template if split == "train" else settings.per_held_out
             group = f"{code}/{template.intent}/{_short(template.text)}"
-            spelled = SPELLED_IN_TRAIN if split == "train" else SPELLED
-            for text, slots in _sentences(language, template, many, settings.seed, spelled):
+            for text, slots in _sentences(language, template, many, settings.seed, split == "train"):
                 numbers[group] += 1
                 name = f"{group}/{numbers[group]}"
                 splits[split].append(_record(name, text, template.intent, slots, code, group, settings.tools))
@@ -105,14 +102,14 @@ def _drawn(settings: HomeIntents) -> Splits:
 
 
 def _sentences(
-    language: Language, template: Template, many: int, seed: int, spelled: float
+    language: Language, template: Template, many: int, seed: int, train: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield up to that many different sentences of a template: what is drawn depends on it and the seed alone."""
     known = (seed, template.language, template.intent, template.text, template.slots, template.domains)
     rng = Random(repr(known))
     seen: set[str] = set()
     for _ in range(TRIES * many):
-        text, slots = language.draw(template, rng, spelled)
+        text, slots = language.draw(template, rng, train)
         if (key := _comparable(text)) not in seen:
             seen.add(key)
             yield text, slots

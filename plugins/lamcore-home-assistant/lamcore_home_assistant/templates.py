@@ -23,6 +23,9 @@ from lamcore.errors import unknown
 SPELLED, SPELLED_IN_TRAIN = 0.1, 0.3
 """Share of the numbers that are written as words; hassil knows them in most languages. Train has more: digits can be
 copied, words must be learnt."""
+MADE_UP = 0.2
+"""Share of what only a home knows that train puts together from the halves of two such names: homes have others,
+so a model has to copy them."""
 FRACTIONS = 0.1
 """Share of the numbers that have a fraction, where the list allows one."""
 POLITE = 0.1
@@ -73,10 +76,10 @@ class Language:
     def polite(self) -> list[str]:
         return self.intents.skip_words or [""]
 
-    def draw(self, template: Template, rng: Random, spelled: float = SPELLED) -> tuple[str, dict[str, Any]]:
+    def draw(self, template: Template, rng: Random, train: bool = False) -> tuple[str, dict[str, Any]]:
         """Return one sentence and its slots; a value that stands in the sentence is given as it stands there."""
         style = rng.choice(("as it is", "spoken", "written"))
-        walk = _Walk(self, template, rng, style == "spoken", spelled)
+        walk = _Walk(self, template, rng, style == "spoken", train)
         text = " ".join(walk.text(template.expression).split())
         if rng.random() < POLITE:
             words = rng.choice(self.polite)
@@ -108,8 +111,8 @@ def _written(text: str, template: Template, said: list[str], rng: Random) -> str
 class _Walk:
     """One walk through a template: each choice drawn, each slot kept."""
 
-    def __init__(self, language: Language, template: Template, rng: Random, spoken: bool, spelled: float):
-        self.language, self.template, self.rng, self.spoken, self.spelled = language, template, rng, spoken, spelled
+    def __init__(self, language: Language, template: Template, rng: Random, spoken: bool, train: bool):
+        self.language, self.template, self.rng, self.spoken, self.train = language, template, rng, spoken, train
         self.slots: dict[str, Any] = {}
         self.said: list[str] = []
         """Values that stand in the sentence as they are."""
@@ -142,7 +145,7 @@ class _Walk:
             words = self.text(drawn.text_in).strip()
             value = self._as_said(words) if drawn.value_out is None else first(drawn.value_out)
         elif isinstance(values, RangeSlotList):
-            words, value = _number(values, self.language.code, self.rng, self.spelled)
+            words, value = _number(values, self.language.code, self.rng, SPELLED_IN_TRAIN if self.train else SPELLED)
         else:  # a wildcard, or an area, a floor or a name: what only a home knows
             words = self._named(reference.list_name)
             value = self._as_said(words)
@@ -157,14 +160,21 @@ class _Walk:
     def _named(self, name: str) -> str:
         known = self.language.words
         if name in ("area", "floor"):
-            return self.rng.choice(known[name])
+            return self._one_of(known[name])
         if name != "name":
-            return self.rng.choice(known["wildcard"][name])
+            return self._one_of(known["wildcard"][name])
         domain = self.rng.choice(self.template.domains or ("light", "switch", "fan", "media_player"))
-        plain = self.rng.choice(known["name"][domain])
+        plain = self._one_of(known["name"][domain])
         if domain in ("person", "weather", "todo", "scene", "script", "button"):
             return plain
         return self.rng.choice(known["pattern"]).format(name=plain, person=self.rng.choice(known["name"]["person"]))
+
+    def _one_of(self, names: list[str]) -> str:
+        name = self.rng.choice(names)
+        if not self.train or self.rng.random() >= MADE_UP:
+            return name
+        other = self.rng.choice(names)
+        return name[: (len(name) + 1) // 2] + other[len(other) // 2 :]
 
 
 def _number(values: RangeSlotList, language: str, rng: Random, spelled: float) -> tuple[str, int | float]:
