@@ -12,6 +12,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,23 +180,36 @@ def _settings(words: tuple[str, ...]) -> dict[str, Any]:
 @lam.command()
 @RUN
 @click.argument("text", required=False)
-@click.option("--in", "source", type=FILE, help="Texts, one a line, or records (.jsonl).")
-@click.option("--out", "target", type=FILE, help="File for the answers; else standard output.")
+@click.option("--in", "source", type=FILE, help="Texts, one a line, or records: .jsonl, .csv, .parquet.")
+@click.option("--out", "target", type=FILE, help="File for the answers: .jsonl, .parquet, lines; else standard output.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Column to write beside the answers; repeatable.")
 @JSON
 @DECODING
-def predict(run: Path, text: str | None, source: Path | None, target: Path | None, as_json: bool, words: Any) -> None:
-    """Answer TEXT, the lines of a file, or standard input, with the model of RUN."""
-    from lamcore import commands, console
+def predict(
+    run: Path, text: str | None, source: Path | None, target: Path | None, keep: Any, as_json: bool, words: Any
+) -> None:
+    """Answer TEXT, the lines of a file, or standard input, with the model of RUN.
+
+    With --out a call that was broken off goes on where it was when you give the same words again."""
+    from lamcore import answers, commands, console
 
     with contextlib.redirect_stdout(sys.stderr):
-        trained = commands.load_model(run, registry(own_lamfile=False), commands.choose_device("auto"))
+        known = registry(own_lamfile=False)
+        trained = commands.load_model(run, known, commands.choose_device("auto"))
     decoding = commands.decoding_of(trained, _settings(words))
     asked = text is None and source is None and sys.stdin.isatty()
-    inputs = iter([text]) if text is not None else _asked() if asked else _records(source)
-    answers = (trained.predict([one], decoding)[0] for one in inputs) if asked else trained.stream(inputs, decoding)
-    with _output(target) as put, contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
-        for answer in answers:
-            put(console.as_json(answer) if as_json else safe(console.answer_text(answer)))
+    inputs = iter([text]) if text is not None else _asked() if asked else answers.read(source)
+    out = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
+        if target:
+            tell = partial(known.notify, "on_predict", out=target)
+            answers.answer_file(trained, inputs, target, decoding, as_json, keep, tell)
+        elif keep:
+            raise LamcoreError("--keep: it is for files of answers. Give --out FILE.jsonl or FILE.parquet.")
+        else:
+            alone = (trained.predict([one], decoding)[0] for one in inputs)
+            for answer in alone if asked else trained.stream(inputs, decoding):
+                click.echo(console.as_json(answer) if as_json else safe(console.answer_text(answer)), file=out)
 
 
 def _asked() -> Iterator[str]:
@@ -203,38 +217,6 @@ def _asked() -> Iterator[str]:
     with contextlib.suppress(EOFError):
         while True:
             yield input("> ")
-
-
-def _records(path: Path | None) -> Iterator[Any]:
-    """Read texts (or records of a .jsonl) line by line, as bytes, cut at LF only."""
-    name = str(path) if path else "standard input"
-    try:
-        file = path.open("rb") if path else sys.stdin.buffer
-    except OSError as error:
-        raise LamcoreError(f"{name} can't be read: {error.strerror}.") from error
-    with file:
-        for number, line in enumerate(file, 1):
-            try:
-                one = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
-                yield json.loads(one) if name.endswith(".jsonl") else one
-            except ValueError as error:
-                raise LamcoreError(f"{name}:{number}: {error}") from error
-
-
-@contextlib.contextmanager
-def _output(path: Path | None) -> Iterator[Any]:
-    """Give a function that writes a line; a file appears only when all is written."""
-    if path is None:
-        out = sys.stdout
-        yield lambda line: click.echo(line, file=out)
-        return
-    from lamcore.store import replacing
-
-    try:
-        with replacing(path) as file:
-            yield lambda line: file.write(f"{line}\n")
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise LamcoreError(f"--out {path} can't be written: {error.strerror}.") from error
 
 
 @lam.command()

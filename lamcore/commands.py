@@ -310,6 +310,11 @@ def _code(text: str) -> str:
     return f"`{safe(text).replace('`', chr(39))}`"
 
 
+def _prose(text: str) -> str:
+    """Return a text as a line of Markdown's prose, nothing in it markup."""
+    return re.sub(r"([\\`*_\[\]<>#|~&!])", r"\\\1", " ".join(safe(text).split())) or "not stated"
+
+
 def _card(run: Run, registry: Registry) -> str:
     """Return the model card, in the form that model hubs read."""
     sizes = [f"{_code(split)} {len(rows):,}" for split, rows in run.data.raw.items()]
@@ -323,5 +328,6 @@ def _card(run: Run, registry: Registry) -> str:
         f"---\nlibrary_name: lamcore\n---\n# {_code(run.recipe.name)}\n\nArchitecture `{architecture}`, "
         f"{parameters:,} parameters, trained with lamcore {lamcore.__version__} on source `{source}`\n"
         f"(records: {', '.join(sizes)}).\n{began}\n"
+        f"Intended use: {_prose(run.recipe.intended_use)}\n\nLimits: {_prose(run.recipe.limits)}\n\n"
         '```python\nfrom lamcore import load\n\nload("FOLDER").predict(["..."])\n```\n'
     )

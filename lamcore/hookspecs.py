@@ -121,3 +121,10 @@ def on_save(run: Run, step: int, path: Path) -> None:
 @hookspec
 def on_finish(run: Run, error: BaseException | None) -> None:
     """Watch a run end: `error` is None when all went well. Since 0.1."""
+
+
+@hookspec
+def on_predict(out: Path, answered: int, ended: bool) -> None:
+    """Watch answers going into the file `out`: how many are there, at first, after each chunk, and when it `ended`.
+
+    A call that goes on where another was broken off begins with what that one answered. Since 0.1."""

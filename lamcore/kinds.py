@@ -260,6 +260,10 @@ class Recipe:
     """How answers are searched."""
     name: str = "run"
     """The run's name, part of its folder's."""
+    intended_use: str = ""
+    """What the model is for and for whom: a sentence of the model card."""
+    limits: str = ""
+    """What it is not for, and where it is known to be wrong: a sentence of the model card."""
     init: str | None = None
     """A finished run's or a model's folder to begin with: tokenizer, labels, architecture and weights are its."""
     seed: int = 1

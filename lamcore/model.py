@@ -73,6 +73,8 @@ class TrainedModel:
     model: Any = None
     constraints: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """What `decoding.constrain` may name."""
+    identity: str = ""
+    """SHA-256 of the manifest of the folder that it was read from."""
 
     def build(self) -> TrainedModel:
         """Build the model anew."""
@@ -90,11 +92,12 @@ class TrainedModel:
 
     def stream(self, inputs: Iterable[str | Record], decoding: Decoding | None = None) -> Iterator[Answer]:
         """Answer inputs one after the other, some thousands at a time."""
-        records = (self._record(number, one) for number, one in enumerate(inputs))
+        records = (self.record(number, one) for number, one in enumerate(inputs))
         while chunk := list(islice(records, CHUNK)):
             yield from self._answers(chunk, decoding or self.parts.decoding)
 
-    def _record(self, number: int, one: Any) -> Record:
+    def record(self, number: int, one: Any) -> Record:
+        """Return an input as a record with an id and the columns that the model fills, empty where it has none."""
         if not isinstance(one, str | Mapping):
             raise LamcoreError(f"Input {number} must be text or a record, not {one!r}.")
         given = {"input": one} if isinstance(one, str) else one
@@ -205,6 +208,7 @@ def load_model(folder: Path, registry: Registry, device: torch.device) -> Traine
         parts = ModelParts(made.architecture, made.preprocessors, made.decoding)
         tokenizer = tokenizers.read(files, made.tokenized)
         trained = TrainedModel(parts, tokenizer, made.labels, made.empty, device, constraints=registry.constraints)
+        trained.identity = checksum(content_of(folder / MANIFEST, MOST_JSON))["sha256"]
         _fit(trained, files[WEIGHTS])
         trained.build().model.load_state_dict(load(files[WEIGHTS]))
     except MemoryError:

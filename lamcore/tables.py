@@ -102,11 +102,26 @@ def _schema(records: list[Record]) -> pa.Schema:
 
 
 def _column(records: list[Record], name: str, kind: pa.DataType | None = None) -> pa.Array:
+    values = [record.get(name) for record in records]
     try:
-        return pa.array([record.get(name) for record in records], kind)
+        if kind and pa.types.is_nested(kind) and (lost := _lost(pa.array(values).type, kind, name)):
+            first = next(record for record in records if _lost(pa.array([record.get(name)]).type, kind, name))
+            raise LamcoreError(f"Record {first.get('id')!r} has a key {lost!r} that the first ones lack: give them one.")
+        return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         where = f"Column {name!r}, records {records[0].get('id')!r} to {records[-1].get('id')!r}"
         raise LamcoreError(f"{where}: values are not all {kind or 'of one type'}: {error}") from error
+
+
+def _lost(found: pa.DataType, kind: pa.DataType, path: str) -> str:
+    """Return where a value of one type has a key that a value of the other has no place for, or ""."""
+    if pa.types.is_struct(found) and pa.types.is_struct(kind):
+        for one in found:
+            place, at = f"{path}.{one.name}", kind.get_field_index(one.name)
+            if lost := place if at < 0 else _lost(one.type, kind.field(at).type, place):
+                return lost
+    nested = pa.types.is_list(found) and pa.types.is_list(kind)
+    return _lost(found.value_type, kind.value_type, f"{path}[]") if nested else ""
 
 
 def _batch(records: list[Record], schema: pa.Schema) -> pa.RecordBatch:

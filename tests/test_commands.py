@@ -126,6 +126,7 @@ def test_the_run_tells_its_versions_and_where_its_values_came_from(trained):
 def test_the_model_folder_says_what_it_is(trained):
     card = (trained / "model" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: lamcore\n---\n# `toy`\n") and "`backwards`" in card
+    assert "Intended use: not stated\n\nLimits: not stated\n" in card
     config = json.loads((trained / "model" / "config.json").read_text())
     assert config["architecture"]["name"] == "transformer" and config["architecture"]["width"] == 32
 

@@ -225,6 +225,11 @@ def test_columns_that_change_on_the_way_are_refused(tmp_path):
     assert refused(tmp_path, recipe(source(train=late))) == (
         "Record 'odd' has a column 'extra' that the first ones lack."
     )
+    said = [{**line, "said": [{"by": {"name": "x"}}]} for line in lines]
+    late = [*said, {**said[0], "id": "odd", "said": [{"by": {"name": "x", "age": 5}}]}]
+    assert refused(tmp_path, recipe(source(train=late))) == (
+        "Record 'odd' has a key 'said[].by.age' that the first ones lack: give them one."
+    )
     mixed = [{"id": "1", "input": "a", "target": "b"}, {"id": "2", "input": 5, "target": "b"}]
     assert refused(tmp_path, recipe(source(train=mixed))).startswith("Column 'input', records '1' to '2': ")
 

@@ -191,7 +191,9 @@ def card(text):
     run = SimpleNamespace(
         data=SimpleNamespace(raw={"train": range(5), text: range(3)}),
         model=SimpleNamespace(parameters=list),
-        recipe=SimpleNamespace(name=text, architecture=1, source=2),
+        recipe=SimpleNamespace(
+            name=text, architecture=1, source=2, init=None, intended_use=text, limits=f"none, {text}"
+        ),
     )
     return commands._card(run, SimpleNamespace(name_of=lambda _: "harmless"))
 

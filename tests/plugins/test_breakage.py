@@ -202,12 +202,12 @@ def as_started() -> int:
 
 
 @pytest.fixture(scope="module")
-def warm(tmp_path_factory, site, echo):
+def commands(tmp_path_factory, site, echo):
     """Give the commands, after importing what is heavy and training a run to predict with."""
     import lamcore.commands
     import lamcore.config  # noqa: F401
 
-    folder = tmp_path_factory.mktemp("warm")
+    folder = tmp_path_factory.mktemp("commands")
     words = [word for word in echo if not word.startswith("trainer.steps")] + ["trainer.steps=2"]
     run = folder / "run"
     done = forked(folder, [site], "--quiet", "train", *words, f"hydra.run.dir={run}")
@@ -239,11 +239,11 @@ def said(kind: Kind, command: str, ended: Ended) -> str:
     return "" if len(lines) == 1 and kind.says in lines[0] and "Traceback" not in ended.err else f"said {ended.err!r}"
 
 
-def run_all(cases, warm, folder, site):
+def run_all(cases, commands, folder, site):
     wrong = []
     for number, (name, command) in enumerate(cases):
         place = install(KINDS[name], folder / f"site-{number}")
-        ended = forked(folder, [place, site], *warm[command])
+        ended = forked(folder, [place, site], *commands[command])
         if problem := works(command, ended) or said(KINDS[name], command, ended):
             wrong.append(f"{name}, lam {command}: {problem}")
     kinds = len({name for name, _ in cases})
@@ -251,15 +251,15 @@ def run_all(cases, warm, folder, site):
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_broken_plugin_stops_no_command_and_is_named_in_one_line(warm, tmp_path, site):
-    commands = ["plugins", "predict", "config", "plugins", "train"]
-    cases = [(name, commands[number % 5]) for number, name in enumerate(KINDS) if number % 2]
-    run_all(cases, warm, tmp_path, site)
+def test_a_broken_plugin_stops_no_command_and_is_named_in_one_line(commands, tmp_path, site):
+    order = ["plugins", "predict", "config", "plugins", "train"]
+    cases = [(name, order[number % 5]) for number, name in enumerate(KINDS) if number % 2]
+    run_all(cases, commands, tmp_path, site)
 
 
 @pytest.mark.full
-def test_every_kind_of_breakage_leaves_every_command_alone(warm, tmp_path, site):
-    run_all([(name, command) for name in KINDS for command in warm], warm, tmp_path, site)
+def test_every_kind_of_breakage_leaves_every_command_alone(commands, tmp_path, site):
+    run_all([(name, command) for name in KINDS for command in commands], commands, tmp_path, site)
 
 
 @pytest.mark.parametrize(

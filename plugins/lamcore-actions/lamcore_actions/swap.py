@@ -60,7 +60,7 @@ class SwapSlots(Augmenter):
 def spans(tags: list[str]) -> Iterator[tuple[str, int, int]]:
     """Yield (slot, start, end) of BIO tags; an I that continues no slot of its name begins one."""
     start = 0
-    for at, (tag, following) in enumerate(zip(tags, [*tags[1:], "O"], strict=True)):
+    for at, (tag, following) in enumerate(zip(tags, [*tags, "O"][1:], strict=True)):
         _, _, slot = tag.partition("-")
         if tag.startswith("B-") or at == 0 or tags[at - 1][2:] != slot:
             start = at
