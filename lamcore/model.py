@@ -21,7 +21,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from lamcore import tokenizer as tokenizers
 from lamcore.data import cut
 from lamcore.errors import DAMAGED, LamcoreError, unknown
-from lamcore.kinds import Answer, Architecture, Decoding, Preprocessor, Record, records_of
+from lamcore.kinds import Answer, Architecture, Decoding, Preprocessor, Record, records_of, table_of
 from lamcore.make import make, plain
 from lamcore.plugins import Registry
 from lamcore.store import MANIFEST, MOST_JSON, checksum, commit, content_of, dumps, loads
@@ -138,7 +138,7 @@ class TrainedModel:
             if type(step).apply is Preprocessor.apply:
                 records = [step.change(record) or record for record in records]
             else:
-                made = step.apply(Dataset.from_list(records), "predict")
+                made = step.apply(table_of(records), "predict")
                 records = list(records_of(made) if isinstance(made, Dataset) else made)
         return records
 

@@ -105,8 +105,8 @@ def _column(records: list[Record], name: str, kind: pa.DataType | None = None) -
     values = [record.get(name) for record in records]
     try:
         if kind and pa.types.is_nested(kind) and (lost := _lost(pa.array(values).type, kind, name)):
-            first = next(record for record in records if _lost(pa.array([record.get(name)]).type, kind, name))
-            raise LamcoreError(f"Record {first.get('id')!r} has a key {lost!r} that the first ones lack: give them one.")
+            first = next(one.get("id") for one in records if _lost(pa.array([one.get(name)]).type, kind, name))
+            raise LamcoreError(f"Record {first!r} has a key {lost!r} that the first ones lack: give them one.")
         return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         where = f"Column {name!r}, records {records[0].get('id')!r} to {records[-1].get('id')!r}"

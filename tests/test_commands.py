@@ -517,10 +517,19 @@ def test_mistakes_in_decoding_are_told(quick, lam):
 # Predict ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory, run_lam, site, echo):
+    """Give the folder of a run that answers with its input; never write into it."""
+    folder = tmp_path_factory.mktemp("echoing")
+    done = run_lam("train", *echo, "hydra.run.dir=run", cwd=folder, site=site)
+    assert done.code == 0, done.err
+    return folder / "run"
+
+
 @pytest.fixture
-def ready(quick, lam):
+def ready(toy, lam, echoing):
     """Give `lam` in a folder whose `run` answers with its input."""
-    assert quick().code == 0
+    shutil.copytree(echoing, "run")
     return lam
 
 

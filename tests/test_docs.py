@@ -24,32 +24,32 @@ ROOT = Path(__file__).resolve().parent.parent
 HOW_TO = [
     "call-data",
     "check-a-plugin",
-    "clean-a-corpus",
     "collect-data",
     "compare-runs",
-    "doctor",
     "export",
-    "publish-a-plugin",
-    "variant-of-the-transformer",
 ]
 """How-tos whose blocks can be run from an empty folder."""
 LONG = [
     "back-translation",
     "causal-lm",
     "chat-templates",
+    "clean-a-corpus",
     "constrained-calls",
     "curriculum",
     "decoding",
     "denoise",
     "distil",
+    "doctor",
     "evenness",
     "fine-tune",
     "noise",
     "preferences",
+    "publish-a-plugin",
     "small-data",
     "templates-and-paraphrase",
+    "variant-of-the-transformer",
 ]
-"""Those that train for longer, or several times."""
+"""Those that take longer: they train several times, or build packages."""
 SHORTER = {
     "trainer.minutes=10": "trainer.steps=4 device=cpu decoding.max_length=8",
     "experiment=translation/multi30k": "experiment=translation/multi30k tokenizer.size=80",

@@ -70,7 +70,9 @@ def test_they_keep_every_promise_and_bring_their_licence(name, installed, run_la
     assert list(installed.glob(f"lamcore_{name}-*.dist-info/**/LICENSE"))
 
 
-@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize(
+    "name", ["numerals", *(pytest.param(name, marks=pytest.mark.full) for name in ("digits", "window"))]
+)
 def test_their_own_tests_pass(name, installed, run_pytest, tmp_path):
     words = ["-q", "--rootdir", str(tmp_path), "-c", os.devnull, "-p", "no:cacheprovider"]
     ended = run_pytest(*words, str(FOLDER / f"lamcore-{name}" / "tests"), cwd=tmp_path, site=installed)

@@ -8,8 +8,6 @@ import importlib.util
 import inspect
 import io
 import json
-import os
-import subprocess
 import sys
 import types
 import typing
@@ -25,9 +23,6 @@ from lamcore.make import describe, make, plain
 from lamcore.plugins import _problem
 from lamcore.testing.contract import Contract, ensure
 from lamcore.testing.state import CHANCE, changed, listening, seeded, state
-
-HANG = 300
-"""Seconds after which a process of a check is taken to hang."""
 
 
 class ComponentContract(Contract):
@@ -113,23 +108,13 @@ class ComponentContract(Contract):
         """The same settings give the same result in another process, where Python hashes text another way."""
         self.use()  # where there is nothing to try, it says so
         request = self._request()
-        hashing = "1" if os.environ.get("PYTHONHASHSEED") == "0" else "0"
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", "from lamcore.testing.again import main; main()"],
-            input=request,
-            env={**os.environ, "PYTHONHASHSEED": hashing, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=HANG,
-        )
-        last = (done.stderr.strip().split("\n") or [""])[-1]
-        ensure(done.returncode == 0, f"the other process failed: {last}")
-        from lamcore.testing.again import digest
+        from lamcore.testing.again import digest, other
 
-        ensure(
-            done.stdout.strip() == digest(self.use()), "another process gave another result (a set's order, a clock?)"
-        )
+        try:
+            answer = other.ask(request)
+        except ChildProcessError as error:
+            raise AssertionError(f"the other process failed: {error}") from None
+        ensure(answer == digest(self.use()), "another process gave another result (a set's order, a clock?)")
 
     def _request(self) -> str:
         """Return what `lamcore.testing.again` reads; skip where that can't be written as plain values."""

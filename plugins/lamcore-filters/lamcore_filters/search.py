@@ -14,7 +14,7 @@ import yaml
 from datasets import Dataset
 
 from lamcore import LamcoreError, Preprocessor, Record
-from lamcore.kinds import Recipe, records_of
+from lamcore.kinds import Recipe, records_of, table_of
 from lamcore.make import make
 from lamcore.plugins import Registry
 from lamcore.prepare import cache_folder, prepare
@@ -122,7 +122,7 @@ def candidates(values: np.ndarray) -> np.ndarray:
 
 
 def _through(step: Preprocessor, records: list[Record]) -> Iterator[Record]:
-    made = step.apply(Dataset.from_list(records), "train") if records else []
+    made = step.apply(table_of(records), "train") if records else []
     return records_of(made) if isinstance(made, Dataset) else iter(made)
 
 

@@ -65,6 +65,7 @@ def test_stages_are_trained_in_order_each_from_the_one_before_and_only_once(tmp_
     assert (tmp_path / "runs" / "second" / "scores.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.full
 def test_a_stage_that_fails_ends_the_job_with_its_code_and_the_same_line_goes_on(tmp_path, words, registry, capfd):
     folder, stages = tmp_path / "runs", {"first": [*words, "tokenizer.size=50"]}
     lost = tmp_path / "pairs.jsonl"
