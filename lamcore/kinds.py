@@ -76,17 +76,6 @@ def records_of(rows: Dataset) -> Iterator[Record]:
             yield dict(zip(batch, values, strict=True))
 
 
-def table_of(records: Sequence[Record]) -> Dataset:
-    """Return records as a table in memory, in a fifth of `Dataset.from_list`'s time: its contents are not hashed."""
-    from datasets import Dataset
-    from datasets.fingerprint import generate_random_fingerprint
-    from datasets.table import InMemoryTable
-
-    names = dict.fromkeys(name for record in records for name in record)
-    columns = {name: [record.get(name) for record in records] for name in names}
-    return Dataset(InMemoryTable.from_pydict(columns), fingerprint=generate_random_fingerprint())
-
-
 class Augmenter(ABC):
     """Vary the records of a training batch."""
 

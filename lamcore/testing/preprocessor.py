@@ -8,7 +8,7 @@ import unittest
 from collections.abc import Sequence
 from typing import Any
 
-from lamcore.kinds import Answer, Preprocessor, Record, records_of, table_of
+from lamcore.kinds import Answer, Preprocessor, Record, records_of
 from lamcore.testing.component import ComponentContract, difference
 from lamcore.testing.contract import ensure
 from lamcore.testing.toy import AWKWARD, records
@@ -59,6 +59,8 @@ class PreprocessorContract(ComponentContract):
             made = [(record, self.component.change(record)) for record in given]
             return [old if new is None else new for old, new in made if new is not None or split != "train"]
         from datasets import Dataset
+
+        from lamcore.tables import table_of
 
         turned = self.component.apply(table_of(given), split)
         return list(records_of(turned) if isinstance(turned, Dataset) else turned)

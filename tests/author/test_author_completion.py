@@ -52,12 +52,10 @@ def tab(lam, monkeypatch):
         ("lam train metrics=[bl", ["metrics=[bleu"]),
         ("lam train metrics=[bleu", ["metrics=[bleu,", "metrics=[bleu]"]),
         (
-            "lam train metrics=[bleu,c",
+            "lam train metrics=[bleu,ca",
             [
                 "metrics=[bleu,calibration_error",
                 "metrics=[bleu,call_match",
-                "metrics=[bleu,chrf",
-                "metrics=[bleu,comet",
             ],
         ),
         ("lam train metrics=bl", ["metrics=bleu"]),

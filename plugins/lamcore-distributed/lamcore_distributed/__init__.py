@@ -32,8 +32,6 @@ class Distributed(Supervised):
     shares_work = True
     shard: Shard = Shard.none
     """none: all have the whole model (DDP, Li et al. 2020); full: each a part of it (FSDP2, Zhao et al. 2023)."""
-    recompute: bool = False
-    """Compute each layer again on the way back instead of keeping its insides: less memory, more time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

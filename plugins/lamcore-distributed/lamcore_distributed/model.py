@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,10 +15,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.checkpoint import checkpoint
 
 from lamcore.run import seed_all
 from lamcore_distributed.group import Group, SharedError
+from lamcore_trainers.recompute import layers_of
 
 if TYPE_CHECKING:
     from lamcore_distributed.together import SharedRun
@@ -99,13 +98,6 @@ def whole_of(value: Tensor) -> Tensor:
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
-def layers_of(model: nn.Module) -> list[nn.Module]:
-    """Return a model's layers: the members of its module lists, but not of those within a layer."""
-    lists = {name: module for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
-    outer = [one for name, one in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
-    return [layer for one in outer for layer in one if [*layer.parameters()]]
-
-
 def shard(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
     """Cut each layer's weights, and then the others, into a part for each process, in place."""
     mesh = init_device_mesh(device.type, (group.world,))
@@ -122,18 +114,3 @@ def shard(model: nn.Module, group: Group, device: torch.device) -> nn.Module:
 def _no_view(layer: nn.Module, given: Any, made: Any) -> Any:
     """Copy what a layer returns where that is a view: FSDP2 would miss what is changed in place in one."""
     return made.clone() if isinstance(made, Tensor) and made._is_view() else made
-
-
-@contextmanager
-def recomputing(model: nn.Module) -> Iterator[None]:
-    """Within, layers keep only what they are given, and compute the rest again for gradients (Chen et al. 2016)."""
-    layers = layers_of(model)
-    if not layers:
-        raise SharedError("trainer.recompute is for layers in a torch.nn.ModuleList, and this model has none.")
-    for layer in layers:
-        layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            del layer.forward

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from lamcore import LamcoreError
 from lamcore.errors import NUMERICAL_STOP
 from lamcore_distributed import Distributed, Shard
 from lamcore_distributed.group import Group, SharedError, told_of_losses
-from lamcore_distributed.model import SharedModel, recomputing, whole_of
+from lamcore_distributed.model import SharedModel, whole_of
 from lamcore_trainers import loop
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def train(settings: Distributed, run: Run, model: nn.Module, data: Data) -> None
         log.info(
             "trainer=distributed runs in one process; `torchrun --nproc-per-node=2 --no-python lam ...` makes it two."
         )
-        with recomputing(model) if settings.recompute else nullcontext():
-            loop.train(settings, run, model, data)
+        loop.train(settings, run, model, data)
         return
     try:
         if settings.accumulation % world:
@@ -67,8 +65,7 @@ def _train(settings: Distributed, run: Run, model: nn.Module, data: Data, world:
         shared = SharedRun(run, group)
         trained = shared.model = SharedModel(shared, model, settings.shard is Shard.full, share.accumulation)
         batches: Any = SharedData(data, trained)
-        with recomputing(trained.module) if settings.recompute else nullcontext():
-            loop.train(share, shared, trained, batches, partial(SharedClock, group))  # type: ignore[arg-type]
+        loop.train(share, shared, trained, batches, partial(SharedClock, group))  # type: ignore[arg-type]
     except LamcoreError as error:  # the loop knows this process's share of an update only
         now, right = (f"trainer.accumulation to {one.accumulation * 2}" for one in (share, settings))
         if now not in str(error):

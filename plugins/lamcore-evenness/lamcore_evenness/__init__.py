@@ -22,7 +22,9 @@ def register_evaluations(register: Register) -> None:
 
 @click.command("evenness")
 @click.option(
-    "--slices", metavar="COLUMNS", help="Score the tests by columns, or length, pieces, script: domain,length."
+    "--slices",
+    metavar="COLUMNS",
+    help="Score the tests by columns, or length, pieces, script, numbers, unknown_words: domain,length.",
 )
 @click.option("--noise", metavar="NAMES", help="Score copies noised by augmenters or their presets: misspelt,case.")
 def command(registry: Registry, run: Run, as_json: bool, slices: str | None, noise: str | None) -> None:

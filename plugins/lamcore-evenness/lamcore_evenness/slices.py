@@ -1,19 +1,26 @@
-"""Put records into slices by what a column holds, or by what follows from their input."""
+"""Put records into slices by what a column holds or what follows from their input, and score each slice.
+
+For all: `from lamcore_evenness.slices import derived, sliced, scores_of`, with lamcore-evenness as a dependency."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamcore import LamcoreError
+from lamcore import Answer, Architecture, LamcoreError, Metric, Record
 from lamcore.errors import unknown
-from lamcore.kinds import Record
-from lamcore.run import Run
+from lamcore.scores import RESAMPLES, scored
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from lamcore.tokenizer import Tokenizer
 
 QUANTILES = 4
 """Slices of a column of many numbers, each with about as many records."""
@@ -25,21 +32,34 @@ Slices = dict[str, list[int]]
 """{name: row numbers}."""
 
 
-def derived(run: Run) -> dict[str, Callable[[Record], Any]]:
+def derived(
+    architecture: Architecture, train: Dataset, tokenizer: Mapping[str, Tokenizer]
+) -> dict[str, Callable[[Record], Any]]:
     """Return what slices can be made by besides columns: {name: value of a record}, all of the first column read.
 
     `length` counts words (or items of a list), `pieces` those that the run's tokenizer cuts the text into, `script` is
-    what most letters are written in."""
-    architecture = run.recipe.architecture
+    what most letters are written in, `numbers` whether there is a digit, `unknown_words` whether there is a word that
+    stands nowhere in that column of train (the source's records), but for case."""
     filled = {*architecture.answers, *architecture.labels}
     column = next((name for name in architecture.reads if name not in filled), "input")
+    if column not in train.column_names:
+        return {}
     found: dict[str, Callable[[Record], Any]] = {
         "length": lambda record: len(record[column].split() if isinstance(record[column], str) else record[column]),
         "script": lambda record: script(str(record[column])),
     }
-    if tokenizer := run.trained.tokenizer.get(column):
-        found["pieces"] = lambda record: len(tokenizer.encode([record[column]])[0])
+    if getattr(train.features[column], "dtype", "") == "string":
+        texts = train.select_columns([column])
+        known = cache(lambda: {word for rows in texts.iter(1000) for word in _words(rows[column])})
+        found["numbers"] = lambda record: any(letter.isdigit() for letter in record[column] or "")
+        found["unknown_words"] = lambda record: not known().issuperset(_words([record[column]]))
+    if tokens := tokenizer.get(column):
+        found["pieces"] = lambda record: len(tokens.encode([record[column]])[0])
     return found
+
+
+def _words(texts: Sequence[str | None]) -> list[str]:
+    return re.findall(r"\w+", " ".join(text or "" for text in texts).casefold())
 
 
 def sliced(
@@ -78,7 +98,9 @@ def slices(column: str, values: Sequence[Any]) -> Slices:
 
 def name_of(value: Any) -> str:
     """Return a slice's name: the value as JSON writes it, texts as they are."""
-    return {None: "(none)", True: "true", False: "false", "": "(empty)"}.get(value, str(value))
+    if isinstance(value, bool):  # 1 is a number, and equals True
+        return str(value).lower()
+    return {None: "(none)", "": "(empty)"}.get(value, str(value))
 
 
 def quantiles(values: Sequence[float]) -> Slices:
@@ -102,3 +124,45 @@ def script(text: str) -> str:
 @cache
 def _script(letter: str) -> str:
     return unicodedata.name(letter, "UNKNOWN").split()[0].lower()
+
+
+# ---------------------------------------------------------------------------------------------------------- scores
+
+
+class Counted(Metric):
+    """A metric whose counts are known, so that a slice is scored from sums and nothing is counted twice."""
+
+    def __init__(self, metric: Metric, counts: Sequence[Mapping[str, float]]):
+        self.metric, self.known = metric, counts
+        self.direction, self.differences = metric.direction, metric.differences  # type: ignore[misc]
+
+    @property
+    def signature(self) -> str:
+        return self.metric.signature
+
+    def counts(self, answers: Sequence[Answer], records: Sequence[Record]) -> list[Mapping[str, float]]:
+        return list(self.known)
+
+    def score(self, sums: Mapping[str, float]) -> Mapping[str, float]:
+        return self.metric.score(sums)
+
+
+def scores_of(
+    metrics: Mapping[str, Metric],
+    answers: Sequence[Answer],
+    records: Sequence[Record],
+    slices: Mapping[str, Slices],
+    resamples: int = RESAMPLES,
+) -> list[dict[str, Any]]:
+    """Return the scores of all records and of each slice, with 95 % intervals by bootstrap over its own records.
+
+    Each row is {column, slice, records, scores}; column and slice of all records are None."""
+    counts = {label: metric.counts(answers, records) for label, metric in metrics.items()}
+    parts: list[tuple[str | None, str | None, list[int]]] = [(None, None, list(range(len(records))))]
+    parts += [(column, name, rows) for column, found in slices.items() for name, rows in found.items()]
+    made = []
+    for column, name, rows in parts:
+        known = {label: Counted(metric, [counts[label][row] for row in rows]) for label, metric in metrics.items()}
+        scores = scored(known, [answers[row] for row in rows], [records[row] for row in rows], resamples)
+        made.append({"column": column, "slice": name, "records": len(rows), "scores": scores})
+    return made

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner
+from datasets import Dataset
 
 from lamcore import Augmenter, LamcoreError, Metric
 from lamcore.cli import lam
@@ -19,7 +20,7 @@ from lamcore.testing.toy import Commands, Idle, Intents
 from lamcore_evenness import command
 from lamcore_evenness.evaluate import evaluate, scores_of
 from lamcore_evenness.noise import noise, noised
-from lamcore_evenness.slices import quantiles, script, sliced, slices
+from lamcore_evenness.slices import derived, quantiles, script, sliced, slices
 
 
 @dataclass
@@ -93,6 +94,7 @@ def test_a_column_of_texts_makes_a_slice_a_value_the_most_frequent_first():
 
 def test_few_numbers_and_truth_values_make_a_slice_each():
     assert slices("year", [2021, 2020, 2021]) == {"2020": [1], "2021": [0, 2]}
+    assert slices("length", [1, 0, 1]) == {"0": [1], "1": [0, 2]}
     assert slices("formal", [True, False, True]) == {"true": [0, 2], "false": [1]}
 
 
@@ -158,6 +160,19 @@ def test_answers_are_counted_once_however_many_slices_there_are():
     records = [{"id": str(n), "intent": "open"} for n in range(4)]
     scores_of({"right": Slow()}, answers, records, {"half": {"first": [0, 1], "second": [2, 3]}})
     assert calls == [4]
+
+
+def test_numbers_and_words_that_train_lacks_tell_records_apart():
+    train = Dataset.from_list([{"input": text} for text in ("Open it!", "shut the 2nd door", None)])
+    derive = derived(Intents(), train, {})
+    texts = ["OPEN the door", "open 3 doors", "open it 2", "", None]
+    records = [{"input": text} for text in texts]
+    assert [derive["numbers"](record) for record in records] == [False, True, True, False, False]
+    assert [derive["unknown_words"](record) for record in records] == [False, True, True, False, False]
+
+
+def test_nothing_is_derived_from_a_column_that_the_source_does_not_give():
+    assert derived(Intents(), Dataset.from_list([{"messages": "x"}]), {}) == {}
 
 
 # Noise -----------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ import yaml
 from datasets import Dataset
 
 from lamcore import LamcoreError, Preprocessor, Record
-from lamcore.kinds import Recipe, records_of, table_of
+from lamcore.kinds import Recipe, records_of
 from lamcore.make import make
 from lamcore.plugins import Registry
 from lamcore.prepare import cache_folder, prepare
+from lamcore.tables import table_of
 from lamcore_filters.texts import texts_of
 
 CANDIDATES = 2000

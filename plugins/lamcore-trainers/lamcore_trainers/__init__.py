@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from lamcore import hookimpl
 from lamcore.hookspecs import Register
 from lamcore_trainers.supervised import Supervised
+
+if TYPE_CHECKING:
+    from lamcore.run import Run
 
 __all__ = ["Supervised"]
 
@@ -13,3 +18,12 @@ __all__ = ["Supervised"]
 def register_trainers(register: Register) -> None:
     """Offer `supervised`."""
     register("supervised", Supervised)
+
+
+@hookimpl
+def on_model(run: Run, model: Any) -> None:
+    """Let layers be computed again on the way back where the trainer says so: the rehearsal does it too."""
+    if getattr(run.recipe.trainer, "recompute", False):
+        from lamcore_trainers.recompute import recompute
+
+        recompute(model)

@@ -18,7 +18,8 @@ from lamcore_trainers.muon import Muon
 from lamcore_trainers.optimizer import AdamW, shrink, total_norm
 from lamcore_trainers.progress import Clock, Progress, pack, plan, restore, time_update
 from lamcore_trainers.r_drop import check_logits
-from lamcore_trainers.schedule import learning_rate, plan_is_due
+from lamcore_trainers.recompute import recompute
+from lamcore_trainers.schedule import is_plateau, learning_rate, plan_is_due
 from lamcore_trainers.supervised import Optimizer, Supervised
 from lamcore_trainers.tuning import Tuning, share_of, tuned
 from lamcore_trainers.workers import Workers
@@ -40,6 +41,8 @@ def train(
     """Fit `model`; return with the best weights in it, or early when the run is interrupted."""
     if settings.r_drop:
         check_logits(model)
+    if settings.recompute:
+        recompute(model)
     with enough_memory(settings), tuned(settings, model) as tuning:
         progress = learn(settings, run, model, data, tuning, make_clock)
         if progress.ended and run.stopped != "interrupted":
@@ -73,7 +76,7 @@ def learn(
         while not progress.ended or is_due(settings, progress):
             if not is_due(settings, progress):
                 progress.step += 1
-                rate = learning_rate(settings, progress.step, progress.total, progress.planned)
+                rate = learning_rate(settings, progress.step, progress.total, progress.planned, progress.lowered)
 
                 shares = workers.learn(progress.step)
                 items = torch.stack([share.items for share in shares]).sum()
@@ -128,6 +131,7 @@ def validate(settings: Supervised, run: Run, progress: Progress, clock: Clock, m
     value = scores[run.monitor]
     improved = run.best is None or run.better(value, run.best[1])
     progress.waited = 0 if improved else progress.waited + 1
+    progress.lowered += is_plateau(settings, progress.waited)
     progress.validated = progress.step
     if settings.target is not None and not run.better(settings.target, value):
         progress.ended = "target"

@@ -36,6 +36,8 @@ class Progress:
     """The update of the last validation."""
     waited: int = 0
     """Validations since the best one."""
+    lowered: int = 0
+    """Plateaus at which the learning rate was lowered."""
     loss: float = 0.0
     """Summed loss since the last line of the log."""
     count: float = 0.0

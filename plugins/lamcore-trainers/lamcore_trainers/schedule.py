@@ -16,13 +16,23 @@ MARGIN = 0.03
 """Share of the time budget that is left for checkpoints and the other things that no one measures."""
 
 
-def learning_rate(settings: Supervised, step: int, total: int, planned: int | None = 0) -> float:
+def learning_rate(settings: Supervised, step: int, total: int, planned: int | None = 0, lowered: int = 0) -> float:
     """Return the rate of update `step` (the first is 1) in a training of `total` updates.
 
-    `planned` is the update at which the total became known; None: it is not yet."""
+    `planned` is the update at which the total became known; None: it is not yet. `lowered` counts the plateaus."""
     if step < settings.warmup:
         return settings.lr * step / settings.warmup
+    if settings.schedule is Schedule.plateau:
+        return settings.lr * max(settings.min_lr, settings.plateau.factor**lowered)
     return settings.lr * max(settings.min_lr, _share(settings, step, total, planned))
+
+
+def is_plateau(settings: Supervised, waited: int) -> bool:
+    """Say whether the rate is to be lowered after `waited` validations without improvement.
+
+    That is ReduceLROnPlateau of PyTorch (torch.optim.lr_scheduler) with mode by the monitor's direction, threshold 0
+    and cooldown 0, but for what patience counts: there it is the validations that are borne, so one fewer."""
+    return settings.schedule is Schedule.plateau and waited > 0 and waited % settings.plateau.patience == 0
 
 
 def _share(settings: Supervised, step: int, total: int, planned: int | None) -> float:

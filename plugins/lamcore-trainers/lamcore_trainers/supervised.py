@@ -21,6 +21,7 @@ class Schedule(Enum):
     inverse_square_root = "inverse_square_root"
     cosine = "cosine"
     constant = "constant"
+    plateau = "plateau"
 
 
 class Optimizer(Enum):
@@ -35,6 +36,16 @@ class Precision(Enum):
 
     fp32 = "fp32"
     bf16 = "bf16"
+
+
+@dataclass
+class Plateau:
+    """Lower the learning rate where validation gets no better, as PyTorch's ReduceLROnPlateau does."""
+
+    factor: float = 0.5
+    """What the learning rate is multiplied by."""
+    patience: int = 3
+    """Validations without improvement after which that is done, and again after as many (in PyTorch one more)."""
 
 
 @dataclass
@@ -64,7 +75,9 @@ class Supervised(Trainer):
     warmup: int = 400
     """Updates over which the learning rate rises to its peak; 0 is no warm-up."""
     schedule: Schedule = Schedule.inverse_square_root
-    """After the warm-up: inverse_square_root, cosine (needs steps or minutes) or constant."""
+    """After the warm-up: inverse_square_root, cosine (needs steps or minutes), constant or plateau."""
+    plateau: Plateau = field(default_factory=Plateau)
+    """When and by how much schedule=plateau lowers the learning rate."""
     min_lr: float = 0.0
     """Where the schedule ends, as a share of lr."""
     weight_decay: float = 0.01
@@ -83,6 +96,8 @@ class Supervised(Trainer):
     """Largest norm of the gradient of the loss per item; 0 is no clipping."""
     precision: Precision = Precision.fp32
     """fp32, or bf16 (autocast: weights stay fp32)."""
+    recompute: bool = False
+    """Compute each layer again on the way back instead of keeping its insides: less memory, more time."""
     validate_every: int = 500
     """Updates between validations, each of which is also a checkpoint."""
     patience: int = 10
@@ -115,6 +130,9 @@ class Supervised(Trainer):
                 raise ValueError(f"only and lora.modules must be regexes, and {regex!r} is none: {error}") from error
         if self.schedule is Schedule.cosine and not (self.steps or self.minutes):
             raise ValueError("schedule cosine must know its end: set steps or minutes")
+        if self.schedule is Schedule.plateau and 0 < self.patience <= self.plateau.patience:
+            what = f"patience must be more than plateau.patience ({self.plateau.patience}), or 0, not {self.patience}"
+            raise ValueError(f"{what}: training would end before the rate falls")
 
     @classmethod
     def example(cls, folder: Path) -> Self:
@@ -135,6 +153,10 @@ def _check_ranges(settings: Supervised) -> None:
     for name in ("batch_tokens", "accumulation", "workers", "validate_every", "log_every"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name} must be 1 or more, not {getattr(settings, name)}")
+    if not 0 < settings.plateau.factor < 1:
+        raise ValueError(f"plateau.factor must be between 0 and 1, not {settings.plateau.factor}")
+    if settings.plateau.patience < 1:
+        raise ValueError(f"plateau.patience must be 1 or more, not {settings.plateau.patience}")
     if settings.lora.rank < 0:
         raise ValueError(f"lora.rank must be 0 (off) or more, not {settings.lora.rank}")
     for name in ("lr", "eps"):

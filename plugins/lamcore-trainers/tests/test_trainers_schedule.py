@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from lamcore_trainers.schedule import learning_rate, plan_is_due, planned_steps
-from lamcore_trainers.supervised import Schedule, Supervised
+from lamcore_trainers.schedule import is_plateau, learning_rate, plan_is_due, planned_steps
+from lamcore_trainers.supervised import Plateau, Schedule, Supervised
 
 
 def rates(settings: Supervised, total: int, *steps: int) -> list[float]:
@@ -40,6 +40,18 @@ def test_no_warm_up_begins_at_the_peak():
     settings = Supervised(lr=1.0, warmup=0, steps=2, schedule=Schedule.cosine)
     assert rates(settings, 2, 1, 2) == [0.5, 0.0]
     assert rates(Supervised(lr=1.0, warmup=0), 0, 1, 4) == [1.0, 0.5]
+
+
+def test_a_plateau_multiplies_the_rate_by_its_factor_each_time_down_to_the_share():
+    settings = Supervised(lr=1.0, warmup=4, schedule=Schedule.plateau, plateau=Plateau(factor=0.5), min_lr=0.2)
+    assert learning_rate(settings, 2, 0, lowered=0) == 0.5  # the warm-up
+    assert [learning_rate(settings, 900, 0, lowered=lowered) for lowered in range(4)] == [1.0, 0.5, 0.25, 0.2]
+
+
+def test_the_rate_falls_after_patience_validations_without_improvement_and_after_as_many_again():
+    settings = Supervised(schedule=Schedule.plateau, plateau=Plateau(patience=2))
+    assert [waited for waited in range(8) if is_plateau(settings, waited)] == [2, 4, 6]
+    assert not any(is_plateau(Supervised(), waited) for waited in range(8))
 
 
 @pytest.mark.parametrize("schedule", Schedule)
@@ -95,6 +107,12 @@ def test_a_plan_is_never_longer_than_steps_nor_shorter_than_what_is_done():
         ({"r_drop": -1.0}, "r_drop must be 0 or more, not -1.0"),
         ({"average": 1}, "average must be 0 (off) or 2 or more, not 1"),
         ({"patience": 0}, "nothing would end the training: set steps, minutes, patience or target"),
+        ({"plateau": Plateau(factor=1.0)}, "plateau.factor must be between 0 and 1, not 1.0"),
+        ({"plateau": Plateau(patience=0)}, "plateau.patience must be 1 or more, not 0"),
+        (
+            {"schedule": Schedule.plateau, "patience": 3},
+            "patience must be more than plateau.patience (3), or 0, not 3: training would end before the rate falls",
+        ),
         ({"schedule": Schedule.cosine}, "schedule cosine must know its end: set steps or minutes"),
     ],
 )

@@ -31,7 +31,7 @@ from lamcore_trainers.meter import Meter, Update
 from lamcore_trainers.optimizer import shrink
 from lamcore_trainers.progress import Clock, Progress, plan, time_update
 from lamcore_trainers.r_drop import divergence
-from lamcore_trainers.supervised import Precision, Schedule
+from lamcore_trainers.supervised import Plateau, Precision, Schedule
 from lamcore_trainers.workers import Workers
 
 TOKENS, TAGS = 24, 5
@@ -471,6 +471,30 @@ def test_training_ends_after_as_many_validations_without_improvement_as_patience
     assert validated(run) == [20, 40, 60, 80, 100, 120]
     assert run.best == (80, 0.7)
     assert run.stopped == "patience"
+
+
+PLATEAUS = {"schedule": Schedule.plateau, "plateau": Plateau(0.5, 2), "steps": 160, "warmup": 0, "log_every": 10}
+UP_AND_DOWN = [0.9, 0.95, 0.92, 0.8, 0.85, 0.8, 0.81, 0.82]
+
+
+def test_the_rate_is_halved_when_two_validations_were_no_better_than_the_best(tmp_path, start):
+    run = fit(start(tmp_path, settings(**PLATEAUS), losses=[*UP_AND_DOWN]))
+    rates = {line["step"]: line["learning_rate"] for line in lines(run) if "learning_rate" in line}
+    assert [rates[step] for step in (60, 70, 120, 130, 160)] == pytest.approx([0.02, 0.01, 0.01, 0.005, 0.005])
+    assert progress(run)["lowered"] == 3
+
+
+def test_a_training_resumed_between_plateaus_equals_an_uninterrupted_one_bit_for_bit(tmp_path, start):
+    whole = fit(start(tmp_path / "whole", settings(**PLATEAUS), losses=[*UP_AND_DOWN]))
+    fit(start(tmp_path / "parts", settings(**PLATEAUS), losses=UP_AND_DOWN[:4]), signal=95)
+    run = fit(start(tmp_path / "parts", settings(**PLATEAUS), losses=UP_AND_DOWN[4:]))
+    assert state(run) == state(whole)
+    assert lines(run) == lines(whole)
+
+
+def test_layers_can_be_recomputed_only_where_there_are_some(tmp_path, start):
+    with pytest.raises(LamcoreError, match=r"layers in a torch.nn.ModuleList, and this model has none: set trainer"):
+        fit(start(tmp_path, settings(recompute=True)))
 
 
 def test_the_best_weights_are_left_in_the_model(tmp_path, start):
