@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,10 +21,14 @@ from lamcore.console import answer_text, as_json
 from lamcore.errors import LamcoreError, safe
 from lamcore.kinds import Answer, Decoding, Record
 from lamcore.make import plain
-from lamcore.model import CHUNK, TrainedModel
 from lamcore.store import dumps, locked, put, room, sync, write
 
+if TYPE_CHECKING:
+    from lamcore.model import TrainedModel  # with torch, which reading does without
+
 ROWS, STATE = "rows", "state.json"
+CHUNK = 2000
+"""Records answered and put on disk at once."""
 BATCH = 10_000
 """Rows that Parquet holds together."""
 
@@ -51,10 +55,14 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
     return (line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8") for line in file)
 
 
+def _batches(file: IO[bytes]) -> Iterator[pa.RecordBatch]:
+    return pq.ParquetFile(file, pre_buffer=False).iter_batches(1000)  # else it keeps what it has read
+
+
 FORMS: Mapping[str, Callable[[IO[bytes]], Iterator[Any]]] = {
     ".jsonl": lambda file: map(json.loads, _lines(file)),
     ".csv": lambda file: csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True),
-    ".parquet": lambda file: (row for some in pq.ParquetFile(file).iter_batches(1000) for row in some.to_pylist()),
+    ".parquet": lambda file: (row for some in _batches(file) for row in some.to_pylist()),
 }
 
 
@@ -146,18 +154,21 @@ def _as_parquet(rows: Path) -> Path:
     """Turn JSON lines into Parquet, with a batch in memory at a time."""
 
     def batches() -> Iterator[list[Record]]:
-        with rows.open("rb") as file:
+        with rows.open(encoding="utf-8", newline="\n") as file:
             while batch := [json.loads(line) for line in islice(file, BATCH)]:
                 yield batch
 
-    made = rows.with_suffix(".parquet")
-    schema = pa.schema([("id", pa.string())])
+    made, wider, schema = rows.with_suffix(".parquet"), pa.schema([("id", pa.string())]), None
     try:
-        for batch in batches():
-            schema = pa.unify_schemas([schema, pa.Table.from_pylist(batch).schema], promote_options="permissive")
-        with pq.ParquetWriter(made, schema) as writer:
-            for batch in batches():
-                writer.write_table(pa.Table.from_pylist(batch, schema))
+        while schema != wider:  # once more where a batch has other columns or types than those before
+            schema = wider
+            with pq.ParquetWriter(made, schema) as writer:
+                for batch in batches():
+                    table = pa.Table.from_pylist(batch)
+                    wider = pa.unify_schemas([schema, table.schema], promote_options="permissive")
+                    if wider != schema:
+                        break
+                    writer.write_table(table if table.schema == schema else pa.Table.from_pylist(batch, schema))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise LamcoreError(f"Values of a column are of two types: {error}. All are in {rows}, as JSON.") from error
     sync(made)

@@ -13,6 +13,8 @@ from rich.text import Text
 
 from lamcore.errors import safe as safe
 
+ENCODER = json.JSONEncoder(default=str)
+
 
 def say(text: Any = "", style: str = "") -> None:
     """Print a line as it is: no markup, no emoji, no links, never broken."""
@@ -39,7 +41,7 @@ def console(file: IO[str] | None = None) -> Console:
 
 def as_json(value: Any) -> str:
     """Return JSON that any terminal takes: in ASCII, no control character as it is."""
-    return json.dumps(value, default=str).replace("\x7f", "\\u007f")
+    return ENCODER.encode(value).replace("\x7f", "\\u007f")
 
 
 def facts(found: Sequence[Mapping[str, Any]], json_wanted: bool) -> None:

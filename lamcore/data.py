@@ -58,7 +58,7 @@ class Data:
 
         if plan.file:
             return files()
-        columns = json.dumps([list(architecture.reads), list(architecture.labels)])
+        columns = json.dumps([list(architecture.reads), list(architecture.labels), architecture.own_tokenizer])
         key = key_of(plan, self._prepared.folder.name, columns)
         learnt: dict[str, str] = once(self._cache / f"vocabulary-{key}", files)
         return learnt
@@ -244,17 +244,20 @@ def vocabulary(
     read: Callable[[], Iterator[Record]] | None = None,
     given: dict[str, Tokenizer] | None = None,
 ) -> tuple[dict[str, Tokenizer], dict[str, list[str]]]:
-    """Learn the tokenizer, or take that given, and the labels from the train split, whose records `read` may give."""
+    """Learn the tokenizer, or take that given, and the labels from the train split, whose records `read` may give.
+
+    A blank is no label: the record's is not known."""
     labels, reads = recipe.architecture.labels, recipe.architecture.reads
     if missing := [column for column in (*reads, *labels) if column not in train.column_names]:
         what = f"The architecture reads the column {missing[0]!r}, which the data lacks."
         raise LamcoreError(f"{what} There are: {', '.join(train.column_names)}.")
     read = read or (lambda: records_of(train))
-    text = [name for name in reads if name not in labels and getattr(train.features[name], "dtype", "") == "string"]
+    columns = [] if recipe.architecture.own_tokenizer else [name for name in reads if name not in labels]
+    text = [name for name in columns if getattr(train.features[name], "dtype", "") == "string"]
     every = -(-len(train) // recipe.tokenizer.max_records)
     if given is None:
         given = learn(recipe.tokenizer, {name: Column(read, name, every) for name in text}) if text else {}
-    return given, {name: sorted({one for value in Column(read, name) for one in _many(value)}) for name in labels}
+    return given, {name: sorted({one for v in Column(read, name) for one in _many(v)} - {""}) for name in labels}
 
 
 class Column:

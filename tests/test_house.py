@@ -34,6 +34,7 @@ FLOORS = [
     ["run"],
     ["init"],
     ["console"],
+    ["answers"],
     ["commands"],
     ["cli"],
 ]
@@ -168,9 +169,11 @@ def modules(plugin: Path) -> list[Path]:
 
 PUBLISHED = {
     "lamcore_actions.calls": "lamcore-actions",
+    "lamcore_evenness.slices": "lamcore-evenness",
     "lamcore_files.readers": "lamcore-files",
     "lamcore_files.splits": "lamcore-files",
     "lamcore_trainers.loop": "lamcore-trainers",
+    "lamcore_trainers.recompute": "lamcore-trainers",
     "lamcore_trainers.supervised": "lamcore-trainers",
 }
 """Modules that plugins offer to all as ordinary dependencies: module -> distribution."""

@@ -12,10 +12,12 @@ import click
 from lamcore import hookimpl
 
 if TYPE_CHECKING:
-    from lamcore_progress.display import Display
+    from lamcore_progress.display import Answering, Display
 
 _displays: dict[int, Display] = {}
 """What is shown of each run that is under way, by the run's id()."""
+_answering: dict[Path, Answering] = {}
+"""What is shown of each file of answers that is under way."""
 
 
 @hookimpl
@@ -84,3 +86,18 @@ def on_finish(run: Any, error: BaseException | None) -> None:
         from lamcore_progress.report import report
 
         report(run.folder, run.scores)
+
+
+@hookimpl
+def on_predict(out: Path, answered: int, ended: bool) -> None:
+    """Show how many records are answered, and how many a second."""
+    if os.environ.get("LAMCORE_QUIET", "") not in ("", "0"):
+        return
+    if out not in _answering and not ended:
+        from lamcore_progress.display import open_answering
+
+        _answering[out] = open_answering(out, answered)
+    elif display := _answering.get(out):
+        display.show(answered)
+        if ended:
+            _answering.pop(out).finish()

@@ -1,4 +1,6 @@
-"""What is shown of a run: `Lines` writes a line now and then, `Panel` keeps a few lines of a terminal up to date."""
+"""What is shown of a run: `Lines` writes a line now and then, `Panel` keeps a few lines of a terminal up to date.
+
+Of a file of answers `Answering` does either."""
 
 from __future__ import annotations
 
@@ -40,8 +42,18 @@ class Display(Protocol):
 def open_display(name: str, folder: Path) -> Display:
     """Return a panel at a terminal that can show one, lines elsewhere."""
     screen = console.console(sys.stderr)
-    live = screen.is_terminal and not screen.is_dumb_terminal and not os.environ.get("CI")
-    return Panel(screen, name, folder) if live else Lines(screen, name, folder)
+    return Panel(screen, name, folder) if _is_live(screen) else Lines(screen, name, folder)
+
+
+def open_answering(out: Path, answered: int) -> Answering:
+    """Return what shows how a file of answers grows."""
+    screen = console.console(sys.stderr)
+    return Answering(screen, out, answered, _is_live(screen))
+
+
+def _is_live(screen: Console) -> bool:
+    """Say whether a terminal can keep lines up to date."""
+    return screen.is_terminal and not screen.is_dumb_terminal and not os.environ.get("CI")
 
 
 # ---- numbers and names as text
@@ -202,3 +214,41 @@ class Panel:
         self.stage = ending(error, self.clock() - self.began)
         self.live.stop()
         self.send_logs()
+
+
+class Answering:
+    """Show how a file of answers grows: a line kept up to date, or one in `EVERY` seconds; at the end the pace."""
+
+    def __init__(self, screen: Console, out: Path, answered: int, live: bool, clock: Clock = time.monotonic):
+        self.screen, self.clock, self.began = screen, clock, clock()
+        self.before = self.answered = answered  # an earlier call answered these
+        self.due = self.began + EVERY
+        if answered:
+            self.write(f"{safe(out)}: going on after {answered:,} records")
+        self.live = Live(console=screen, transient=True, redirect_stdout=False, redirect_stderr=False) if live else None
+        if self.live:
+            self.live.start()
+
+    def write(self, text: str) -> None:
+        """Write one line, however wide."""
+        self.screen.print(Text(text), soft_wrap=True)
+
+    def words(self) -> str:
+        """Say how many records are answered, and how many a second since this call began."""
+        new, seconds = self.answered - self.before, self.clock() - self.began
+        return f"{self.answered:,} records, {seconds:,.1f} seconds, {new / max(seconds, 1e-9):,.1f} records/s"
+
+    def show(self, answered: int) -> None:
+        """Show that so many are answered."""
+        self.answered = answered
+        if self.live:
+            self.live.update(Text(self.words(), style="cyan"))
+        elif self.clock() >= self.due:
+            self.due = self.clock() + EVERY
+            self.write(self.words())
+
+    def finish(self) -> None:
+        """Give the terminal back and write the last line."""
+        if self.live:
+            self.live.stop()
+        self.write(self.words())

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import lamcore_progress
-from lamcore_progress.display import Lines, Panel, clock_time, number, safe
+from lamcore_progress.display import Answering, Lines, Panel, clock_time, number, safe
 
 
 def a_console(terminal: bool = False, width: int = 100) -> Console:
@@ -234,3 +234,49 @@ def test_the_plugin_loads_without_rich_or_torch():
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
     assert answer.stdout.strip() == "[]", answer.stderr
+
+
+def test_a_file_of_answers_is_told_every_ten_seconds_and_at_the_end_with_the_pace():
+    console, hand = a_console(), Hand()
+    shown = Answering(console, Path("a.parquet"), 0, live=False, clock=hand)
+    for second in range(1, 26):
+        hand.now = float(second)
+        shown.show(2000 * second)
+    hand.now = 25.5
+    shown.finish()
+    assert written(console) == (
+        "20,000 records, 10.0 seconds, 2,000.0 records/s\n"
+        "40,000 records, 20.0 seconds, 2,000.0 records/s\n"
+        "50,000 records, 25.5 seconds, 1,960.8 records/s\n"
+    )
+
+
+def test_records_that_an_earlier_call_answered_count_for_no_pace():
+    console, hand = a_console(), Hand()
+    shown = Answering(console, Path("a.parquet"), 4000, live=False, clock=hand)
+    hand.now = 2.0
+    shown.show(5000)
+    shown.finish()
+    assert written(console) == (
+        "a.parquet: going on after 4,000 records\n5,000 records, 2.0 seconds, 500.0 records/s\n"
+    )
+
+
+def test_a_terminal_keeps_one_line_of_answers_and_gets_its_cursor_back():
+    console, hand = a_console(terminal=True), Hand()
+    shown = Answering(console, Path("a.parquet"), 0, live=True, clock=hand)
+    hand.now = 2.0
+    shown.show(10)
+    shown.finish()
+    assert "\x1b[?25h" in written(console)
+    assert written(console).endswith("10 records, 2.0 seconds, 5.0 records/s\n")
+
+
+def test_answers_are_told_on_standard_error_unless_silence_is_asked_for(monkeypatch, capsys):
+    for quiet in ("", "1"):
+        monkeypatch.setenv("LAMCORE_QUIET", quiet)
+        lamcore_progress.on_predict(Path("a.txt"), 0, False)
+        lamcore_progress.on_predict(Path("a.txt"), 3, True)
+    lamcore_progress.on_predict(Path("b.txt"), 0, True)  # a call that was refused
+    assert capsys.readouterr().err.startswith("3 records, ")
+    assert lamcore_progress._answering == {}
