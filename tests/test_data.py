@@ -406,6 +406,11 @@ def test_the_tokenizer_learns_from_the_text_among_what_is_read(tmp_path):
     assert labels == {"intent": ["off", "on"], "tags": ["p", "q"]}
 
 
+def test_a_blank_is_no_label(tmp_path):
+    rows = [*ROWS, {"input": "aa", "target": "z", "intent": "", "tags": [""], "number": 5}, {**ROWS[0], "intent": None}]
+    assert learnt(tmp_path, rows, ["input"], ["intent", "tags"])[1] == {"intent": ["off", "on"], "tags": ["p", "q"]}
+
+
 def test_without_a_text_column_there_is_no_tokenizer(tmp_path):
     assert learnt(tmp_path, ROWS, ["tags", "number"], ["tags"])[0] == {}
 
