@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lamcore import hookimpl
-from lamcore_action_metrics.calibration import CalibrationError
+from lamcore_action_metrics.calibration import CalibrationError, RiskCoverage
 from lamcore_action_metrics.calls import CallMatch, Mode
 from lamcore_action_metrics.classes import F1, Accuracy, Average, OutOfScopeRecall, Precision, Recall
 from lamcore_action_metrics.slots import Scheme, SlotF1
@@ -20,6 +20,7 @@ __all__ = [
     "OutOfScopeRecall",
     "Precision",
     "Recall",
+    "RiskCoverage",
     "Scheme",
     "SlotF1",
     "register_metrics",
@@ -37,3 +38,4 @@ def register_metrics(register: Any) -> None:
     register("slot_f1", SlotF1)
     register("call_match", CallMatch)
     register("calibration_error", CalibrationError)
+    register("risk_coverage", RiskCoverage)

@@ -11,7 +11,16 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from lamcore import LamcoreError
 from lamcore.scores import scored
-from lamcore_action_metrics import F1, Accuracy, Average, CalibrationError, OutOfScopeRecall, Precision, Recall
+from lamcore_action_metrics import (
+    F1,
+    Accuracy,
+    Average,
+    CalibrationError,
+    OutOfScopeRecall,
+    Precision,
+    Recall,
+    RiskCoverage,
+)
 
 
 def score(metric, gold, said, **columns):
@@ -120,3 +129,22 @@ def test_what_is_no_probability_is_refused(caplog):
         CalibrationError(bins=0)
     assert score(CalibrationError(), ["a", "a"], ["a", "b"]) == {"calibration_error": 50.0}
     assert caplog.messages == ["calibration_error: 2 answers have neither probability nor score: taken as sure."]
+
+
+def test_risk_coverage_is_the_mean_share_of_wrong_answers_among_the_surest():
+    found = score(RiskCoverage(), ["a"] * 4, ["a", "b", "a", "b"], probability=[0.9, 0.8, 0.7, 0.2])
+    assert found == {"risk_coverage": pytest.approx(100 * (0 + 1 / 2 + 1 / 3 + 2 / 4) / 4)}
+
+
+def test_of_equally_sure_answers_the_wrong_ones_are_evenly_mixed_in():
+    found = score(RiskCoverage(), ["a"] * 4, ["a", "b", "b", "b"], probability=[0.5] * 4)
+    assert found == {"risk_coverage": pytest.approx(75.0)}
+
+
+def test_risk_coverage_of_steps_is_near_that_of_exact_probabilities():
+    rng = np.random.default_rng(1)
+    sure = rng.beta(4, 1, 500)
+    right = rng.random(500) < sure
+    found = score(RiskCoverage(), ["a"] * 500, np.where(right, "a", "b").tolist(), probability=sure.tolist())
+    wrong = ~right[np.argsort(-sure)]
+    assert found["risk_coverage"] == pytest.approx(100 * (wrong.cumsum() / np.arange(1, 501)).mean(), abs=0.2)

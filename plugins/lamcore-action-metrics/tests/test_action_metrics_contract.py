@@ -19,6 +19,7 @@ from lamcore_action_metrics import (
     OutOfScopeRecall,
     Precision,
     Recall,
+    RiskCoverage,
     Scheme,
     SlotF1,
 )
@@ -128,7 +129,16 @@ class TestCalibrationError(MetricContract):
     component = CalibrationError()
 
 
+class TestRiskCoverage(MetricContract):
+    component = RiskCoverage()
+
+
 @pytest.mark.full
 def test_the_package_and_all_that_it_provides_keep_their_promises():
-    names = "accuracy calibration_error call_match f1 out_of_scope_recall precision recall slot_f1".split()
-    assert {what for what, _ in check_package("lamcore-action-metrics")} == {"package", *(f"metric {n}" for n in names)}
+    names = (
+        "accuracy calibration_error call_match f1 out_of_scope_recall precision recall risk_coverage slot_f1".split()
+    )
+    assert {what for what, _ in check_package("lamcore-action-metrics")} == {
+        "package",
+        *(f"metric {n}" for n in names.split()),
+    }
