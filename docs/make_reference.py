@@ -45,6 +45,13 @@ COLUMNS = {
     "end_state": ("text", "How they stand after them: JSON."),
     "messages": ("list", "A conversation: `[{role, content, calls, name, train}]`."),
     "segments": ("list", "Text in pieces, each learnt from or only read: `[{text, train}]`."),
+    "sentences": ("list of text", "The input, cut into sentences."),
+    "text": ("text", "What a person wrote about `fields`."),
+    "fields": ("text", "Names and values that a text tells: a canonical JSON object."),
+    "act": ("text", "What kind of utterance it is: `inform`, `request`."),
+    "tone": ("text", "How an answer is to sound, such as `formal`."),
+    "length": ("text", "How long it is to be: `short`, `medium`, `long`."),
+    "first": ("text", "Which field it is to begin with."),
     "chosen": ("text", "The better of two answers."),
     "rejected": ("text", "The worse of two answers."),
     "context": ("text", "What stands before the input."),
@@ -73,6 +80,9 @@ ARGUMENTS = {
     "path": "the checkpoint's folder",
     "batch": "the largest training batch: tensors by name",
     "error": "what ended the run, or None",
+    "out": "the file that answers go into",
+    "answered": "how many records are answered",
+    "ended": "whether it is done",
 }
 
 

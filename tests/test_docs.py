@@ -46,6 +46,7 @@ LONG = [
     "fine-tune",
     "hugging-face-checkpoints",
     "noise",
+    "personalised-replies",
     "preferences",
     "publish-a-plugin",
     "report-from-posts",
@@ -60,6 +61,8 @@ LONG = [
 SHORTER = {
     "trainer.minutes=10": "trainer.steps=4 device=cpu decoding.max_length=8",
     "experiment=translation/multi30k": "experiment=translation/multi30k tokenizer.size=80",
+    "experiment=text/replies": "experiment=text/replies source.people=4 source.held_out=2 tokenizer.size=300 "
+    "trainer.steps=4 device=cpu decoding.max_length=12",
     "experiment=actions/home": "experiment=actions/home source.languages=[cy] source.per_template=2 "
     "source.per_held_out=1 tokenizer.size=500 trainer.minutes=0 trainer.steps=4 device=cpu decoding.max_length=8",
     "trainer.steps=400 trainer.warmup=50": "trainer.steps=60 trainer.warmup=20 device=cpu",

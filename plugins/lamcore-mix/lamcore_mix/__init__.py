@@ -98,7 +98,8 @@ class Mix(Source):
 class Part(Source):
     """A share of another source's train split, or all but that; its held-out splits are as they are.
 
-    Records of one input stay together, and a smaller share of the same seed lies within a larger one."""
+    Records of one `group`, or else of one input, stay together, and a smaller share of the same seed lies within a
+    larger one."""
 
     source: Source = MISSING
     """The source that is taken a part of, such as {name: jsonl, train: news.jsonl}."""

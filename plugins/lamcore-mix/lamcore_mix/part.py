@@ -35,7 +35,7 @@ def _train(part: Part, rows: Any) -> Iterator[Record]:
 
 
 def _within(part: Part, record: Record) -> bool:
-    """Say whether a record is of the share: by its input, or all of it where that is no text."""
-    key = record.get("input")
+    """Say whether a record is of the share: by its group or its input, or all of it where neither is text."""
+    key = record.get("group") or record.get("input")
     text = key if isinstance(key, str) else json.dumps(record, sort_keys=True, default=str)
     return int.from_bytes(digest(text, part.seed), "big") < part.share * 2**64

@@ -44,6 +44,15 @@ def test_records_of_one_input_stay_together():
     assert {kept.count(text) for text in set(kept)} == {10}
 
 
+def test_records_of_one_group_stay_together_whatever_their_inputs():
+    """So that two halves of parallel texts, one of each language, have no pair between them."""
+    captions = [{"group": f"{at % 10}", "input": f"{at}"} for at in range(100)]
+    others = [{"group": f"{at % 10}", "input": f"anders {at}"} for at in range(100)]
+    half = {record["group"] for record in Part(Given({"train": captions}), 0.5).load()["train"]}
+    rest = {record["group"] for record in Part(Given({"train": others}), 0.5, rest=True).load()["train"]}
+    assert half and rest and half | rest == {f"{at}" for at in range(10)} and not half & rest
+
+
 def test_a_record_keeps_the_number_that_it_has_in_the_whole():
     """So that two parts of a source can be mixed, and a run on a part names its records as one on all does."""
     ids = [record["id"] for record in Part(SOURCE, 0.25).load()["train"]]
