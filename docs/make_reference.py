@@ -54,6 +54,7 @@ COLUMNS = {
     "first": ("text", "Which field it is to begin with."),
     "chosen": ("text", "The better of two answers."),
     "rejected": ("text", "The worse of two answers."),
+    "title": ("text", "The document's own title."),
     "context": ("text", "What stands before the input."),
     "document": ("text", "The name of the document that the record is a part of."),
     "input_lang": ("text", "The language of `input`: `en`, `de`."),

@@ -42,6 +42,7 @@ LONG = [
     "denoise",
     "distil",
     "doctor",
+    "documents-to-json",
     "evenness",
     "fine-tune",
     "hugging-face-checkpoints",

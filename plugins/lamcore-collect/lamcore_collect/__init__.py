@@ -1,4 +1,4 @@
-"""Sources that collect text from where it lies: `gettext`, `web_pages`, `books`."""
+"""Sources that collect text from where it lies: `gettext`, `web_pages`, `books`, `documents`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Self
+
+import click
 
 from lamcore import MISSING, Record, Source, hookimpl
 from lamcore_collect import examples, splits
@@ -154,8 +156,87 @@ class Books(Source):
         return cls(folder=examples.book(folder), split=[6, 2, 2])
 
 
+@dataclass
+class Documents(Source):
+    """Whole documents: plain text (.txt, .md; UTF-8), web pages (.html, trafilatura) and the text of .pdf (pypdf).
+
+    Records hold `text`, `title` ("" where there is none) and `document` (the file's path), and where a file of the same
+    name that ends in .json lies beside every document, its object as `fields`: what a model is to read out of the text.
+    A document stays in one split. One that can't be read is refused by its name; one without text (a scan) is passed
+    over."""
+
+    files: str | list[str] = MISSING
+    """A folder, searched with all below it, or a document; or a list of them."""
+    most_bytes: int = 50_000_000
+    """Largest file, in bytes; larger ones are refused."""
+    most_text: int = 100_000
+    """Most characters of a text; what follows is left out."""
+    split: list[int] = field(default_factory=lambda: [90, 5, 5])
+    """Shares of train, validation and test; [1, 0, 0] is train alone."""
+    seed: int = 1
+    """Key of the cut; documents that are added never move others."""
+
+    makes_splits = True
+
+    def __post_init__(self) -> None:
+        check_shares(self.split)
+        if min(self.most_bytes, self.most_text) < 1:
+            raise ValueError("most_bytes and most_text must be 1 or more")
+
+    def load(self) -> Mapping[str, Iterable[Record]]:
+        from lamcore_collect import formats
+
+        files = self._files()
+        return splits.by_group(lambda mine: formats.read(files, mine, self.most_bytes, self.most_text), self)
+
+    def fingerprint(self) -> str:
+        paths = [path for one in self._files().values() for path in (one, one.with_suffix(".json")) if path.is_file()]
+        return splits.fingerprint(paths, "trafilatura", "pypdf")
+
+    def _files(self) -> dict[str, Path]:
+        from lamcore_collect import formats
+
+        return formats.find([self.files] if isinstance(self.files, str) else self.files)
+
+    @classmethod
+    def example(cls, folder: Path) -> Self:
+        """Return one that reads documents written into a folder, for checks."""
+        return cls(files=examples.documents(folder), split=[6, 2, 2])
+
+
 @hookimpl
 def register_sources(register: Callable[[str, Any], None]) -> None:
     register("gettext", Gettext)
     register("web_pages", WebPages)
     register("books", Books)
+    register("documents", Documents)
+
+
+@hookimpl
+def register_commands(register: Callable[[str, Any], None]) -> None:
+    """Offer `documents`."""
+    register("documents", command)
+
+
+@click.command("documents")
+@click.argument("files", nargs=-1, required=True)
+@click.option("--out", required=True, help="File to write: JSON lines with id, text, title, document, and fields.")
+def command(files: tuple[str, ...], out: str) -> None:
+    """Write the text of FILES (plain text, HTML, PDF, or folders of them) as records, for `lam predict RUN --in`.
+
+    \b
+    lam documents letters/ offer.pdf --out documents.jsonl
+
+    A document that can't be read is an error that names it; nothing is half-written."""
+    from lamcore.console import say
+    from lamcore.errors import LamcoreError
+    from lamcore.store import line, replacing
+
+    target, number = Path(out).expanduser(), 0
+    if target.exists():
+        raise LamcoreError(f"--out {out} exists: name another file, or remove it.")
+    with replacing(target) as file:
+        for record in Documents(files=list(files), split=[1, 0, 0]).load()["train"]:
+            file.write(line(record))
+            number += 1
+    say(f"{number:,} documents in {out}")

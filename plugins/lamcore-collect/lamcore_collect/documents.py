@@ -21,22 +21,23 @@ Files = dict[str, Path]
 
 def pages(folder: str) -> Files:
     """Return the pages of a folder."""
-    return _files(folder, PAGES)
+    return below(folder, PAGES)
 
 
 def books(folder: str) -> Files:
     """Return the books of a folder, or the one file that is named."""
     path = Path(folder).expanduser()
-    return {path.name: path} if path.is_file() else _files(folder, BOOKS)
+    return {path.name: path} if path.is_file() else below(folder, BOOKS)
 
 
-def _files(folder: str, suffixes: tuple[str, ...]) -> Files:
+def below(folder: str, suffixes: tuple[str, ...]) -> Files:
+    """Return the files of a folder, and of all below it, whose names end so."""
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise LamcoreError(f"source.folder={folder} is no folder - paths count from {Path.cwd()}")
+        raise LamcoreError(f"{folder} is no folder - paths count from {Path.cwd()}")
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     if not paths:
-        raise LamcoreError(f"source.folder={folder} holds no {' or '.join(suffixes)} file")
+        raise LamcoreError(f"{folder} holds no {' or '.join(suffixes)} file")
     return {path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode(): path for path in paths}
 
 
@@ -47,7 +48,7 @@ def read_pages(files: Files, mine: Mine, source: Any) -> Iterator[Record]:
     empty = 0
     for name, path in files.items():
         if mine(name):
-            text = extract(_content(path), include_comments=False) or ""
+            text = extract(content_of(path), include_comments=False) or ""
             empty += not text
             whole = source.unit.value == "document"
             for number, paragraph in enumerate([text] if whole else text.split("\n")):
@@ -60,7 +61,7 @@ def read_books(files: Files, mine: Mine, source: Any) -> Iterator[Record]:
     """Yield the records of the paragraphs that are `mine`."""
     for name, path in files.items():
         whole = source.unit.value == "document"
-        paragraphs = ["\n".join(_lines(path))] if whole else _paragraphs(_lines(path), source.wrapped)
+        paragraphs = ["\n".join(lines_of(path))] if whole else _paragraphs(lines_of(path), source.wrapped)
         for number, paragraph in enumerate(paragraphs):
             if mine(folded(paragraph)):
                 yield from _records(name, path, number, paragraph, source, f"{name}#{number}")
@@ -94,7 +95,7 @@ def _paragraphs(lines: Iterator[str], wrapped: bool) -> Iterator[str]:
             yield " ".join(line.strip() for line in group)
 
 
-def _lines(path: Path) -> Iterator[str]:
+def lines_of(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file without their ends."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -107,7 +108,8 @@ def _lines(path: Path) -> Iterator[str]:
                 ) from None
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file."""
     try:
         return path.read_bytes()
     except OSError as error:

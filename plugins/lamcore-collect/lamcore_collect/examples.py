@@ -28,3 +28,34 @@ def book(folder: Path) -> str:
     paragraphs = (f"Chapter {at} begins here.\nIt is short. So it ends\nwith line {at}.\n" for at in range(30))
     (folder / "book.txt").write_text("\n".join(paragraphs), encoding="utf-8")
     return str(folder / "book.txt")
+
+
+def documents(folder: Path) -> str:
+    """Write documents of each form, each with its fields, and return their folder's name."""
+    place = folder / "documents"
+    place.mkdir()
+    for at in range(30):
+        text, end = f"Invoice {at} is over {at + 7} EUR.", ("txt", "html", "pdf")[at % 3]
+        content = {"txt": text.encode(), "html": f"<p>{text}</p>".encode(), "pdf": pdf([[text]])}[end]
+        (place / f"{at}.{end}").write_bytes(content)
+        (place / f"{at}.json").write_text(f'{{"number": "{at}", "total": {at + 7}}}', encoding="utf-8")
+    return str(place)
+
+
+def pdf(pages: list[list[str]]) -> bytes:
+    """Return a PDF of some lines a page, in Helvetica; parentheses and backslashes stand escaped."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", "", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
+    for lines in pages:
+        shown = "BT /F1 12 Tf 14 TL 72 720 Td " + "".join(f"({line}) Tj T* " for line in lines) + "ET"
+        font = f"/Resources << /Font << /F1 3 0 R >> >> /Contents {len(objects) + 2} 0 R"
+        objects.append(f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {font} >>")
+        objects.append(f"<< /Length {len(shown)} >>\nstream\n{shown}\nendstream")
+    kids = " ".join(f"{number} 0 R" for number in range(4, len(objects) + 1, 2))
+    objects[1] = f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>"
+    written, places = "%PDF-1.4\n", []
+    for number, one in enumerate(objects, 1):
+        places.append(f"{len(written):010d} 00000 n \n")
+        written += f"{number} 0 obj\n{one}\nendobj\n"
+    table = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{''.join(places)}"
+    end = f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(written)}\n%%EOF\n"
+    return (written + table + end).encode("latin-1")

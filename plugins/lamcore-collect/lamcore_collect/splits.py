@@ -75,7 +75,9 @@ def _some(split: str, records: Iterator[Record]) -> Iterator[Record]:
 
 def _digest(record: Record) -> bytes:
     """Return few bytes that stand for an input."""
-    return hashlib.blake2b(folded(record["input"]).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return hashlib.blake2b(
+        folded(record.get("input") or record["text"]).encode("utf-8", "surrogatepass"), digest_size=8
+    ).digest()
 
 
 def fingerprint(paths: Iterable[Path], *libraries: str) -> str:

@@ -23,5 +23,5 @@ def test_paragraphs_of_a_book_keep_the_promises_too(tmp_path):
 
 def test_the_package_and_all_that_it_provides_keep_their_promises():
     assert {what for what, _ in check_package("lamcore-collect")} == {
-        "package", "source gettext", "source web_pages", "source books",
+        "package", "source gettext", "source web_pages", "source books", "source documents",
     }  # fmt: skip

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_constraints(register: Register) -> None:
-    """Offer `decoding.constrain=tools` and `decoding.constrain=schema:FILE`."""
+    """Offer `decoding.constrain=tools`, `schema:FILE` and `fields:FILE`."""
     register("tools", tools)
     register("schema", schema)
+    register("fields", fields)
 
 
 @hookimpl
@@ -50,28 +51,38 @@ def tools_of(given: str, record: Record) -> tuple[str, str, str]:
 
 
 def schema(given: str, records: list[Record], tokenizer: Tokenizer, limits: Tensor) -> Allowed:
-    """Hold answers to JSON of one JSON schema; `given` is a file or the schema itself."""
+    """Hold answers to JSON of a JSON schema; `given` is a file, the schema itself, or a column that holds one each."""
     from lamcore_constrain.masks import Masks
     from lamcore_constrain.vocabulary import vocabulary_of
 
     return Masks([schema_of(given, record) for record in records], vocabulary_of(tokenizer), limits)
 
 
-def schema_of(given: str, record: Record) -> tuple[str, str, str]:
-    """Return the demand of a schema, the same for all records."""
+def schema_of(given: str, record: Record, kind: str = "schema") -> tuple[str, str, str]:
+    """Return the demand of a schema: that of the record's column of this name, or else the same for all records."""
     from lamcore_constrain.grammar import demand
 
-    return demand("schema", given, record)
+    own = record.get(given)
+    return (kind, own, f"Record {record.get('id')!r}, {given}") if own else demand(kind, given, record)
 
 
-DEMANDS = {"tools": tools_of, "schema": schema_of}
+def fields(given: str, records: list[Record], tokenizer: Tokenizer, limits: Tensor) -> Allowed:
+    """Hold answers to JSON of a JSON schema, each text in it begun with a blank, as `fields_text.blank` writes it."""
+    from lamcore_constrain.masks import Masks
+    from lamcore_constrain.vocabulary import vocabulary_of
+
+    return Masks([schema_of(given, record, "fields") for record in records], vocabulary_of(tokenizer), limits)
+
+
+DEMANDS = {"tools": tools_of, "schema": schema_of, "fields": schema_of}
+"""What a finished answer is held to; the blanks of `fields` are gone from it."""
 
 
 @click.command("constrain")
 @click.option(
     "--constrain",
     metavar="NAME",
-    help="Score the tests free and constrained side by side: tools, tools:FILE or schema:FILE.",
+    help="Score the tests free and constrained side by side: tools, tools:FILE, schema:FILE or fields:FILE.",
 )
 def command(registry: Registry, run: Run, as_json: bool, constrain: str) -> None:
     """Score the test sets with and without a constraint; nothing is written."""

@@ -14,12 +14,13 @@ from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 from lamcore import LamcoreError, Record
 from lamcore.errors import safe
 from lamcore.store import content_of, loads
+from lamcore_constrain.blanks import blanked
 from lamcore_constrain.nodes import NUMBER, STRING, WHOLE_STRING, Defined, Either, Fields, Items, Leaf, Node, settle
 from lamcore_constrain.reading import Reader
 from lamcore_constrain.vocabulary import Vocabulary
 
 Demand = tuple[str, str, str]
-"""What an answer is held to: "tools" or "schema", its JSON text, and where that is from, for messages."""
+"""What an answer is held to: "tools", "schema" or "fields", its JSON text, and where that is from, for messages."""
 MOST_TEXT = 2**20
 """Characters of the largest tools or schema."""
 MOST_STEPS = 300
@@ -77,7 +78,8 @@ class Grammar:
         self.vocabulary, self.where = vocabulary, where
         reader = Reader(self._sample, self._writable, self._fits)
         try:
-            self.root = self._tools(reader, value) if kind == "tools" else reader.read(value)
+            schema = blanked(value) if kind == "fields" else value
+            self.root = self._tools(reader, value) if kind == "tools" else reader.read(schema)
             settle(reader.nodes)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise LamcoreError(f"{where}: {_line(error)}.") from error

@@ -17,7 +17,7 @@ from lamcore.decode import both, constraint, search
 from lamcore.kinds import Subwords, TokenizerPlan
 from lamcore.testing import check_package
 from lamcore.tokenizer import learn
-from lamcore_constrain import schema, tools
+from lamcore_constrain import fields, schema, tools
 from lamcore_constrain.grammar import grammar_of
 from lamcore_constrain.sides import paired
 from lamcore_constrain.vocabulary import vocabulary_of
@@ -301,6 +301,40 @@ def test_records_without_tools_take_the_file_and_without_one_say_so(cut, tmp_pat
         tools("", [{"id": "r", "tools": ""}], cut, torch.tensor([9]))
     with pytest.raises(LamcoreError, match=r"none\.json can't be read: No such file"):
         schema(str(tmp_path / "none.json"), [{"id": "r"}], cut, torch.tensor([9]))
+
+
+def test_a_record_may_bring_its_own_schema_in_a_column(cut):
+    rows = [{"id": "a", "form": '{"const": 1}'}, {"id": "b", "form": '{"const": 20}'}]
+    limits = torch.tensor([9, 9])
+    assert answers(cut, schema("form", rows, cut, limits), limits) == [["1"], ["20"]]
+    with pytest.raises(LamcoreError, match="form can't be read: No such file"):
+        schema("form", [{"id": "a"}], cut, limits)
+
+
+@pytest.mark.parametrize(
+    "written, right, wrong",
+    [
+        ({"properties": {"enum": {"enum": ["a", 1]}}}, ['{"enum": " a"}', '{"enum": 1}'], ['{"enum": "a"}']),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"const": ["a", {"b": "c"}]}}}, ['[" a", {"b": " c"}]'], ['["a"]']),
+        ({"type": "string", "minLength": 1, "maxLength": 2}, ['" a"', '" ab"'], ['" "', '" abc"']),
+        ({"anyOf": [{"const": "a"}, {"items": {"const": "b"}}]}, ['" a"', '[" b", " b"]'], ['"a"', '["b"]']),
+    ],
+)
+def test_fields_are_held_to_their_schema_with_a_blank_before_each_text(cut, written, right, wrong):
+    for text in right:
+        assert accepts(cut, written, text, "fields"), text
+    for text in wrong:
+        assert not accepts(cut, written, text, "fields"), text
+
+
+def test_a_random_model_writes_fields_that_are_valid_without_their_blanks(cut):
+    form = {"properties": {"name": {"enum": WORDS}, "count": {"type": "integer"}}, "required": ["name"]}
+    limits = torch.tensor([40, 50])
+    for (text,) in answers(cut, fields(json.dumps(form), [{}, {}], cut, limits), limits):
+        found = json.loads(text)
+        assert found["name"][0] == " "
+        Draft202012Validator(form).validate({**found, "name": found["name"][1:]})
+    assert "'pattern' can't be held to where texts begin with a blank" in refusal(cut, {"pattern": "^a"}, "fields")
 
 
 # ---- side by side, through the command line
