@@ -21,9 +21,6 @@ CAUGHT = {
     "wrong_mean": ["test_a_query_takes", "test_gradient_reaches_every_parameter", "test_it_learns_to_look_up"],
 }
 
-SHORT = {"wrong_mean": ()}
-"""What `make test` tries; the others wait for `make test-full`."""
-
 
 def exercise(folder: Path, attempt: str = "") -> Path:
     """Copy the exercise, with the `attend` of an attempt put into the student's file."""
@@ -65,7 +62,8 @@ def test_the_solution_passes_every_test(tried, tmp_path):
     assert " passed" in last and "failed" not in last and "error" not in last
 
 
-@pytest.mark.parametrize("attempt", [pytest.param(one, marks=SHORT.get(one, pytest.mark.full)) for one in CAUGHT])
+@pytest.mark.full
+@pytest.mark.parametrize("attempt", CAUGHT)
 def test_a_wrong_solution_is_caught(attempt, tried, tmp_path):
     words = ["-k", "query or padding or neighbour or gradient or look_up"]
     failed = [line for line in tried(exercise(tmp_path, attempt), *words).split("\n") if line.startswith("FAILED")]

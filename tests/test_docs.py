@@ -24,9 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent
 HOW_TO = [
     "call-data",
     "check-a-plugin",
-    "collect-data",
-    "compare-runs",
-    "export",
 ]
 """How-tos whose blocks can be run from an empty folder."""
 LONG = [
@@ -35,6 +32,8 @@ LONG = [
     "causal-lm",
     "chat-templates",
     "clean-a-corpus",
+    "collect-data",
+    "compare-runs",
     "consistency",
     "constrained-calls",
     "curriculum",
@@ -44,6 +43,7 @@ LONG = [
     "doctor",
     "documents-to-json",
     "evenness",
+    "export",
     "fine-tune",
     "hugging-face-checkpoints",
     "noise",

@@ -93,8 +93,8 @@ def test_pictures_are_learnt_without_text_and_without_a_tokenizer(train, run_lam
 
 
 def test_an_experiment_of_theirs_trains_a_transformer_of_ours(train):
-    _, scores = train("experiment=numerals", "trainer.steps=400", "trainer.validate_every=400")
-    assert scores["digits_right"]["value"] > 0.5  # a digit in ten is right by chance
+    _, scores = train("experiment=numerals", "trainer.steps=200", "trainer.validate_every=200")
+    assert scores["digits_right"]["value"] > 0.3  # a digit in ten is right by chance
 
 
 def test_parts_of_two_strangers_and_of_ours_are_composed_by_overrides(train):

@@ -164,7 +164,7 @@ def here(tmp_path):
     return tmp_path, {**kept, "PATH": f"{tmp_path}{os.pathsep}{kept['PATH']}", "TERM": "dumb", "HOME": str(tmp_path)}
 
 
-@pytest.mark.parametrize("shell", ["bash --norc --noprofile -i", "zsh -f -i"], ids=lambda shell: shell.split()[0])
+@pytest.mark.parametrize("shell", ["bash --norc --noprofile -i", pytest.param("zsh -f -i", marks=pytest.mark.full)])
 def test_the_tab_key_of_a_real_shell_completes(shell, here):
     name, *words = shell.split()
     if not shutil.which(name):

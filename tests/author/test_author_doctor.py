@@ -226,6 +226,7 @@ def test_heavy_imports_and_what_reaches_outside_are_found(make_plugin, only, dia
     ]
 
 
+@pytest.mark.full
 def test_a_process_that_goes_on_after_the_import_is_found(make_plugin, only, diagnosed):
     code = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
     make_plugin("one", code + part("louder"))

@@ -253,7 +253,7 @@ def run_all(cases, commands, folder, site):
 
 def test_a_broken_plugin_stops_no_command_and_is_named_in_one_line(commands, tmp_path, site):
     order = ["plugins", "predict", "config", "plugins", "train"]
-    cases = [(name, order[number % 5]) for number, name in enumerate(KINDS) if number % 2]
+    cases = [(name, order[number % 5]) for number, name in enumerate(KINDS) if number % 3 == 1]
     run_all(cases, commands, tmp_path, site)
 
 

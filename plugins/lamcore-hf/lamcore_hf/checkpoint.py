@@ -190,10 +190,17 @@ def build(config: Any, folder: Path | None, auto: Any) -> nn.Module:
     Raises LamcoreError where the folder lacks weights or has others."""
     if folder is None or torch.get_default_device().type == "meta":
         return auto.from_config(config, dtype=torch.float32)
-    given = {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False, "output_loading_info": True}
     try:
         with quiet():
-            model, found = auto.from_pretrained(str(folder), config=config, dtype=torch.float32, **given)
+            model, found = auto.from_pretrained(
+                str(folder),
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except Exception as error:  # damaged safetensors, other shapes
         raise LamcoreError(f"{folder}: its weights can't be read: {_line(error)}") from error
     if lacking := sorted(found["missing_keys"]):
