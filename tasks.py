@@ -239,8 +239,9 @@ def test_full(words: list[str]) -> int:
 
 
 def pytest(*words: str) -> int:
-    """Run pytest in two processes of one thread each."""
-    return run([str(PYTHON), "-m", "pytest", "-n", "2", *words], OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+    """Run pytest in two processes of one thread each; files stay together, until one process has nothing left to do."""
+    command = [str(PYTHON), "-m", "pytest", "-n", "2", "--dist", "worksteal", *words]
+    return run(command, OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 
 
 def lint(words: list[str]) -> int:

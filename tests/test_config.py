@@ -445,10 +445,11 @@ def test_requirements_are_kept_and_an_override_is_checked_too(compose):
         compose("requires=['a b']")
 
 
-def test_no_shipped_experiment_has_a_value_of_unknown_origin(monkeypatch):
+@pytest.mark.parametrize("folder", ["text", pytest.param("", marks=pytest.mark.full)])
+def test_no_shipped_experiment_has_a_value_of_unknown_origin(folder, monkeypatch):
     monkeypatch.setenv("MULTI30K", "x")
     registry = load_plugins()
-    for file in (shipped_conf() / "experiment").rglob("*.yaml"):
+    for file in (shipped_conf() / "experiment" / folder).rglob("*.yaml"):
         made = composed(registry, [f"experiment={file.relative_to(shipped_conf() / 'experiment').with_suffix('')}"])
         assert set(made.origins) == {key for key, _ in leaves(made.written)}
         assert "not known" not in made.origins.values()

@@ -23,7 +23,6 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 ROOT = Path(__file__).resolve().parent.parent
 HOW_TO = [
     "call-data",
-    "check-a-plugin",
 ]
 """How-tos whose blocks can be run from an empty folder."""
 LONG = [
@@ -31,6 +30,7 @@ LONG = [
     "back-translation",
     "causal-lm",
     "chat-templates",
+    "check-a-plugin",
     "clean-a-corpus",
     "collect-data",
     "compare-runs",
@@ -45,6 +45,7 @@ LONG = [
     "evenness",
     "export",
     "fine-tune",
+    "from-sentence-to-tool-call",
     "hugging-face-checkpoints",
     "noise",
     "personalised-replies",

@@ -77,6 +77,7 @@ def diagnosed(lam):
     return call
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
 def test_what_cannot_be_guarded_in_one_process_is_found(write_plugin, run_lam, tmp_path):
     for name, (code, _, _) in GUARDLESS.items():

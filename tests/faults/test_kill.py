@@ -80,6 +80,7 @@ def test_killed_runs_of_a_transformer_go_on_bit_for_bit(tmp_path):
     check(Bench(tmp_path / "bench", TRANSFORMER), 25, 5, "transformer")
 
 
+@pytest.mark.full
 def test_a_run_killed_at_its_first_or_last_step_or_at_the_edge_of_an_epoch_goes_on_bit_for_bit(bench):
     epochs = [line["epoch"] for line in bench.state["log.jsonl"] if "epoch" in line]
     edges = [step for step in range(2, STEPS + 1) if epochs[step - 1] != epochs[step - 2]]

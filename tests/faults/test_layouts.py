@@ -99,6 +99,7 @@ def check(numbers, tmp_path, site, toy_run):
     print(f"A13: train, evaluate and predict worked in {len(numbers)} of {len(numbers)} layouts")
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="a root that obeys modes is made with Linux's capabilities")
 def test_a_closed_home_or_none_is_no_hindrance(tmp_path, site, toy_run):
     check([7], tmp_path, site, toy_run)

@@ -141,6 +141,7 @@ def check_moments(bench, cases):
     print(f"A6 forced: {len(cases)} of {len(cases)} moments, validations under way among them")
 
 
+@pytest.mark.full
 def test_any_moment_can_be_interrupted_also_a_validation(bench):
     check_moments(bench, [(word, NUMBERS[place % 3]) for place, word in enumerate(MOMENTS)])
 
@@ -267,7 +268,10 @@ def test_plugins_and_train_end_in_one_line(tmp_path, waiting_site, process, toy_
     check_verbs(cases, tmp_path, waiting_site, process, toy_run, trained)
 
 
-@pytest.mark.parametrize(("words", "where"), [(VERBS[0][2], "import"), (VERBS[2][2], "start")])
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [(VERBS[0][2], "import"), pytest.param(VERBS[2][2], "start", marks=pytest.mark.full)],
+)
 def test_a_job_in_a_shells_background_ends_too(tmp_path, waiting_site, process, toy_run, words, where):
     """A shell without job control has its background jobs ignore SIGINT: SIGTERM still ends them, and SIGINT never."""
     words = [one for word in words for one in (toy_run if word == "TOY" else [word])]

@@ -279,6 +279,7 @@ def test_predict_in_a_hostile_working_directory_runs_nothing_of_it(here, harmed)
     assert harmed or set(json.loads(done.stdout)) == {"target", "score"}
 
 
+@pytest.mark.full
 def test_load_and_predict_never_import_hydra(here):
     _, canary = here
     done = called(sys.executable, "-P", "-c", LOADED)

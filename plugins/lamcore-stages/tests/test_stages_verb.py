@@ -44,6 +44,7 @@ def told(errors: str) -> list[str]:
     return [line for line in errors.split("\n") if line.startswith("lam: stage")]
 
 
+@pytest.mark.full
 def test_stages_are_trained_in_order_each_from_the_one_before_and_only_once(tmp_path, words):
     file = write(tmp_path, {"first": [*words, "tokenizer.size=50"], "second": [*words, "init=${first}"]})
     line = [*LAM, "--quiet", "stages", file, "--into", str(tmp_path / "runs"), "trainer.steps=1"]
@@ -65,7 +66,6 @@ def test_stages_are_trained_in_order_each_from_the_one_before_and_only_once(tmp_
     assert (tmp_path / "runs" / "second" / "scores.json").stat().st_mtime_ns == before
 
 
-@pytest.mark.full
 def test_a_stage_that_fails_ends_the_job_with_its_code_and_the_same_line_goes_on(tmp_path, words, registry, capfd):
     folder, stages = tmp_path / "runs", {"first": [*words, "tokenizer.size=50"]}
     lost = tmp_path / "pairs.jsonl"
