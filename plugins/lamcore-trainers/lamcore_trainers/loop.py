@@ -76,16 +76,7 @@ def learn(
         while not progress.ended or is_due(settings, progress):
             if not is_due(settings, progress):
                 progress.step += 1
-                rate = learning_rate(settings, progress.step, progress.total, progress.planned, progress.lowered)
-
-                shares = workers.learn(progress.step)
-                items = torch.stack([share.items for share in shares]).sum()
-                items = torch.where(items > 0, items, 1.0)
-                norm = shrink(optimizer.gradients(), items, settings.clip)
-                weights = total_norm(optimizer.parameters.values())
-                meter.add(Update(progress.step, rate, shares, items, norm, weights))
-                optimizer.step(rate)
-                optimizer.zero_grad()
+                update(settings, progress, workers, optimizer, meter)
                 tuning.merge()
                 ema.update(progress.step)
 
@@ -113,6 +104,19 @@ def learn(
             if run.stopped == "interrupted":
                 break
     return progress
+
+
+def update(settings: Supervised, progress: Progress, workers: Workers, optimizer: AdamW | Muon, meter: Meter) -> None:
+    """Update the weights once by the mean loss of an item, and tell the meter of it."""
+    rate = learning_rate(settings, progress.step, progress.total, progress.planned, progress.lowered)
+    shares = workers.learn(progress.step)
+    items = torch.stack([share.items for share in shares]).sum()
+    items = torch.where(items > 0, items, 1.0)
+    norm = shrink(optimizer.gradients(), items, settings.clip)
+    weights = total_norm(optimizer.parameters.values())
+    meter.add(Update(progress.step, rate, shares, items, norm, weights))
+    optimizer.step(rate)
+    optimizer.zero_grad()
 
 
 def is_due(settings: Supervised, progress: Progress) -> bool:
