@@ -61,7 +61,7 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's ids, without begin or end."""
-        with _guarded("A text can't be cut into pieces"):
+        with guarded("A text can't be cut into pieces"):
             cut = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
         return [text.ids if isinstance(text, Pieces) else e.ids for text, e in zip(texts, cut, strict=True)]
 
@@ -88,7 +88,7 @@ class Tokenizer:
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each sequence of ids; padding, begin and end leave nothing."""
         plain = [[i for i in sequence if i > self.eos or i == self.unk] for sequence in ids]
-        with _guarded("Pieces can't be joined to a text"):
+        with guarded("Pieces can't be joined to a text"):
             return self._inner.decode_batch(plain, skip_special_tokens=False)
 
     def pieces(self, text: str) -> list[str]:
@@ -155,18 +155,19 @@ def _empty(kind: Subwords) -> hf.Tokenizer:
 
 def from_file(path: Path) -> Tokenizer:
     """Read a tokenizer.json, ours or another's whose first four pieces are ours; LamcoreError where it is none."""
-    with _guarded(f"{path} is no tokenizer that can be read"):
+    with guarded(f"{path} is no tokenizer that can be read"):
         return _made(path.read_bytes())
 
 
 @contextlib.contextmanager
-def _guarded(problem: str) -> Iterator[None]:
+def guarded(problem: str) -> Iterator[None]:
+    """Turn whatever the library makes of a text or a file into one line."""
     try:
         yield
     except (KeyboardInterrupt, LamcoreError):
         raise
     except BaseException as error:  # a panic of the library is no Exception
-        raise LamcoreError(f"{problem}: {type(error).__name__}: {error}") from error
+        raise LamcoreError(f"{problem}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
 
 
 def _made(content: bytes) -> Tokenizer:
@@ -217,6 +218,6 @@ def read(files: Mapping[str, bytes], columns: Iterable[str]) -> dict[str, Tokeni
     """Make again, for the text columns named, what `files_of` gave."""
     made = {}
     for name in [name for name in files if name.startswith("tokenizer")]:
-        with _guarded(f"{name} is no tokenizer that can be read"):
+        with guarded(f"{name} is no tokenizer that can be read"):
             made[name] = _made(files[name])
     return {column: made.get("tokenizer.json") or made[f"tokenizer-{column}.json"] for column in columns}

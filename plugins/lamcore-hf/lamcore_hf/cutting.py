@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import tokenizers as hf
 
 from lamcore import LamcoreError
-from lamcore.tokenizer import LONGEST_PIECE, LONGEST_SETTING, OPEN, PARTS, SEQUENCES
+from lamcore.tokenizer import LONGEST_PIECE, LONGEST_SETTING, OPEN, PARTS, SEQUENCES, guarded
 
 MOST_TOKENIZER = 100 * 2**20
 """Bytes of the largest tokenizer."""
@@ -101,17 +100,6 @@ class Cutter:
         with guarded("Pieces can't be joined to a text"):
             texts = self.target.decode_batch([list(row) for row in rows], skip_special_tokens=False)
         return texts if self.unknown is None else [text.replace(NEVER, "").strip() for text in texts]
-
-
-@contextmanager
-def guarded(problem: str) -> Iterator[None]:
-    """Turn whatever the library makes of a text or a file into one line."""
-    try:
-        yield
-    except (KeyboardInterrupt, LamcoreError):
-        raise
-    except BaseException as error:  # a panic of the library is no Exception
-        raise LamcoreError(f"{problem}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
 
 
 def _within(part: Any, inner: str | None = None) -> Iterator[dict[str, Any]]:
