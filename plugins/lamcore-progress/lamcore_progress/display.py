@@ -248,7 +248,8 @@ class Answering:
             self.write(self.words())
 
     def finish(self) -> None:
-        """Give the terminal back and write the last line."""
+        """Give the terminal back and write the last line, where something was answered."""
         if self.live:
             self.live.stop()
-        self.write(self.words())
+        if self.answered > self.before:
+            self.write(self.words())

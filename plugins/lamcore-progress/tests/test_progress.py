@@ -262,6 +262,12 @@ def test_records_that_an_earlier_call_answered_count_for_no_pace():
     )
 
 
+def test_a_call_that_answers_nothing_has_no_pace():
+    console = a_console()
+    Answering(console, Path("a.parquet"), 0, live=False, clock=Hand()).finish()
+    assert written(console) == ""
+
+
 def test_a_terminal_keeps_one_line_of_answers_and_gets_its_cursor_back():
     console, hand = a_console(terminal=True), Hand()
     shown = Answering(console, Path("a.parquet"), 0, live=True, clock=hand)
