@@ -259,6 +259,7 @@ def test_a_shipped_experiment_composes(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = composed(load_plugins(), [f"experiment={name}"])
     assert made.values["architecture"]["name"]
+    assert made.values["intended_use"] and made.values["limits"], "the model card would say: not stated"
 
 
 # ---- what no code of ours may do
