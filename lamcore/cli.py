@@ -155,7 +155,7 @@ def evaluate(known: Registry, run: Path, words: tuple[str, ...], as_json: bool, 
     from lamcore import commands, console
 
     offered = {one: {p.name: more[p.name] for p in one.params} for one in known.evaluations.values()}
-    wanted = {one: options for one, options in offered.items() if any(options.values())}
+    wanted = {one: given for one, given in offered.items() if {*given.values()} - {None, False}}
     with contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
         again = (commands.reopen if wanted else commands.evaluate)(known, run, _settings(words))
     for one, options in wanted.items():
@@ -197,6 +197,8 @@ def predict(
         known = registry(own_lamfile=False)
         trained = commands.load_model(run, known, commands.choose_device("auto"))
     decoding = commands.decoding_of(trained, _settings(words))
+    if source and target and target.exists() and target.samefile(source):
+        raise LamcoreError(f"--out {target} is the file of --in: give it a name of its own.")
     asked = text is None and source is None and sys.stdin.isatty()
     inputs = iter([text]) if text is not None else _asked() if asked else answers.read(source)
     out = sys.stdout

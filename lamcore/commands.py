@@ -28,9 +28,11 @@ from lamcore.plugins import Registry, load_plugins
 from lamcore.prepare import cache_folder, prepare
 from lamcore.run import Run, seed_all
 from lamcore.scores import Scores, reference, scored
-from lamcore.store import commit, dumps, line, locked, replacing, write
+from lamcore.store import commit, dumps, line, locked, remove, replacing, write
 
 Config = Mapping[str, Any]
+BEGUN = ("checkpoints", "model")
+"""What a run folder holds when something has been learnt; before, another run may be started there."""
 
 
 def train(*overrides: str, folder: str | Path | None = None) -> Run:
@@ -57,8 +59,10 @@ def start(registry: Registry, values: Config, written: Config, origins: Mapping[
         return _follow(registry, values)
     run = _open(registry, values, folder)
     with locked(folder):
-        if (folder / "config.yaml").exists():
+        held = {part for part in (*BEGUN, "config.yaml", "provenance.json") if (folder / part).exists()}
+        if held & {*BEGUN} or held == {"config.yaml"}:  # that alone is somebody's own
             raise LamcoreError(f"{folder} holds a run already. Go on with it by: lam resume {folder}")
+        remove(folder / "vocabulary")
         write(folder / "provenance.json", dumps(dict(origins)))
         write(folder / "environment.json", dumps(environment(registry)))
         write(folder / "config.yaml", yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True))

@@ -200,8 +200,10 @@ class Decoding:
     def __post_init__(self) -> None:
         if min(self.beam, self.n_best, self.max_length, self.batch_tokens) < 1:
             raise ValueError("beam, n_best, max_length and batch_tokens must be 1 or more")
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise ValueError("temperature and top_k must be 0 or more, top_p more than 0 and at most 1")
+        if self.temperature < 0 or self.top_k < 0 or self.max_ratio < 0 or not 0 < self.top_p <= 1:
+            raise ValueError("temperature, top_k and max_ratio must be 0 or more, top_p more than 0 and at most 1")
+        if 0 < self.temperature < 0.001:
+            raise ValueError(f"temperature={self.temperature:g} is too near to 0: write 0, which draws nothing")
         if self.temperature > 0 and self.beam > 1:
             raise ValueError(f"sampling (temperature={self.temperature:g}) needs beam=1, not {self.beam}")
         if self.temperature == 0 and self.n_best > self.beam:

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import math
 import textwrap
 import types
 import typing
@@ -88,6 +89,8 @@ def _convert(hint: Any, value: Any, where: str, find: Find | None) -> Any:
         return make(typing.cast(type, hint), value, where, find)
     if hint is float and type(value) is int:
         return float(value)
+    if hint is float and type(value) is float and not math.isfinite(value):
+        raise LamcoreError(f"{where} must be a finite number, not {value}.")
     if hint is Any or type(value) is hint:
         return value
     quoting = f" (quote it: \"'{value}'\")" if hint is str and isinstance(value, (int, float, bool)) else ""

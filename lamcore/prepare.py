@@ -203,6 +203,12 @@ def _turn(label: str, step: Preprocessor, split: str, rows: Dataset) -> Iterator
         raise
 
 
+def _differing(old: Record, new: Record) -> dict[str, Any]:
+    """Return {column: [old, new value]} of what a step changed; a column that holds nothing is as good as none."""
+    columns = dict.fromkeys([*new, *old])
+    return {name: [old.get(name), new.get(name)] for name in columns if old.get(name) != new.get(name)}
+
+
 def _compare(before: Iterator[Record], after: Iterator[Record]) -> dict[str, Any]:
     """Count what a step changed, and keep the first examples, by reading what went in and came out side by side."""
     changed = 0
@@ -211,10 +217,9 @@ def _compare(before: Iterator[Record], after: Iterator[Record]) -> dict[str, Any
     for new in after:
         for old in before:
             if old["id"] == new["id"]:
-                changed += old != new
-                if old != new and len(examples) < EXAMPLES:
-                    differing = {name: [old.get(name), value] for name, value in new.items() if old.get(name) != value}
-                    examples.append({"id": old["id"], **differing})
+                if old != new and (differing := _differing(old, new)):
+                    changed += 1
+                    examples += [{"id": old["id"], **differing}] * (len(examples) < EXAMPLES)
                 break
             dropped += [old] * (len(dropped) < EXAMPLES)
     dropped += islice(before, EXAMPLES - len(dropped))

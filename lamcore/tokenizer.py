@@ -61,6 +61,8 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Return each text's ids, without begin or end."""
+        if odd := [text for text in texts if not isinstance(text, str)]:
+            raise LamcoreError(f"{odd[0]!r:.80} is no text, but stands where the model reads or learns a text.")
         with guarded("A text can't be cut into pieces"):
             cut = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
         return [text.ids if isinstance(text, Pieces) else e.ids for text, e in zip(texts, cut, strict=True)]

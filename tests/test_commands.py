@@ -342,6 +342,20 @@ def test_a_folder_that_holds_a_run_is_not_trained_into(quick, tmp_path):
     assert (ended.code, ended.err) == (2, f"lam: {run} holds a run already. Go on with it by: lam resume {run}\n")
 
 
+def test_a_run_that_was_refused_before_anything_was_made_may_be_put_right_in_its_folder(quick, tmp_path):
+    assert quick("monitor=nothing", "tokenizer.kind=byte_bpe").code == 2
+    assert quick().code == 0
+    assert '"byte_bpe"' not in (tmp_path / "here" / "run" / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_a_config_that_is_of_no_run_is_not_written_over(quick, tmp_path):
+    own = tmp_path / "here" / "run" / "config.yaml"
+    own.parent.mkdir()
+    own.write_text("mine: 1\n", encoding="utf-8")
+    ended = quick()
+    assert ended.code == 2 and "holds a run already" in ended.err and own.read_text(encoding="utf-8") == "mine: 1\n"
+
+
 def test_a_run_that_is_being_written_is_in_use(quick, lam, tmp_path):
     with locked(tmp_path / "here" / "run"):
         ended = quick()
@@ -589,6 +603,13 @@ def test_a_bad_input_to_predict_is_one_line_that_says_where(ready, name, content
     ended = ready("predict", "run", "--in", name, "--out", "out.txt")
     assert ended.code == 2 and told in ended.err and ended.err.count("\n") == 1, ended.err
     assert not Path("out.txt").exists() and not list(Path().glob(".tmp-*"))
+
+
+def test_answers_are_not_written_over_what_is_asked(ready):
+    Path("io.txt").write_text("cat\n", encoding="utf-8")
+    ended = ready("predict", "run", "--in", "io.txt", "--out", "io.txt")
+    assert (ended.code, ended.err) == (2, "lam: --out io.txt is the file of --in: give it a name of its own.\n")
+    assert Path("io.txt").read_text(encoding="utf-8") == "cat\n"
 
 
 def test_an_output_that_cannot_be_written_is_told(ready):

@@ -102,7 +102,7 @@ def test_a_low_floor_imports_nothing_heavy(name):
     assert not tops(imports(ROOT / "lamcore" / f"{name}.py")) & (HEAVY - {"rich"})
 
 
-@pytest.mark.xfail(strict=True, reason="missed: the core has some 1,500 lines more, docs and blanks among them")
+@pytest.mark.xfail(strict=True, reason="missed: the core has some 1,900 lines more, docs and blanks among them")
 def test_the_core_has_at_most_2500_lines(capsys):
     lines = {file.name: len(file.read_text(encoding="utf-8").split("\n")) - 1 for file in CORE}
     with capsys.disabled():

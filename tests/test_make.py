@@ -127,6 +127,8 @@ def test_a_choice_is_found_by_its_value_and_by_its_name():
         ({"whole": None}, "key.whole must be a whole number, not None."),
         ({"number": "1e-3"}, "key.number must be a number, not '1e-3'."),
         ({"number": False}, "key.number must be a number, not False."),
+        ({"number": float("nan")}, "key.number must be a finite number, not nan."),
+        ({"number": -float("inf")}, "key.number must be a finite number, not -inf."),
         ({"text": 7}, "key.text must be text, not 7 (quote it: \"'7'\")."),
         ({"text": True}, "key.text must be text, not True (quote it: \"'True'\")."),
         ({"text": None}, "key.text must be text, not None."),

@@ -145,6 +145,20 @@ def test_each_step_counts_what_it_changed_and_dropped_with_three_examples(tmp_pa
     assert upper["validation"]["rows"] == 1
 
 
+@dataclass
+class Parents(Preprocessor):
+    """Give rows a column that says nothing of all but one of them."""
+
+    def apply(self, rows, split):
+        return ({**row, "parent": "r0" if row["id"] == "r1" else None} for row in rows)
+
+
+def test_a_column_that_says_nothing_of_a_row_does_not_change_it(tmp_path):
+    (step,) = prepare(recipe(parents=Parents()), tmp_path).report[1:]
+    assert step["train"]["changed"] == 1
+    assert step["train"]["examples"] == [{"id": "r1", "parent": [None, "r0"]}]
+
+
 def test_rows_may_be_an_iterable_of_any_length_and_are_read_once(tmp_path):
     def stream(number):
         for n in range(number):

@@ -42,6 +42,11 @@ def test_no_special_piece_is_added_and_none_is_left_in_a_text(kind):
     assert (one.pad, one.unk, one.bos, one.eos) == (0, 1, 2, 3)
 
 
+def test_what_is_no_text_is_named():
+    with pytest.raises(LamcoreError, match="None is no text, but stands where the model reads or learns a text"):
+        learn(plan("character"), texts())["input"].encode(["a", None])
+
+
 def test_bytes_know_every_text_and_characters_say_what_they_do_not_know():
     strange = "日本 \U0001f600\x00"
     by_byte = learn(plan("byte_bpe"), texts())["input"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from lamcore import Answer, Metric, Record
+from lamcore import Answer, LamcoreError, Metric, Record
 from lamcore_action_metrics.values import pair, percent
 
 
@@ -47,7 +47,11 @@ class SlotF1(Metric):
 
     def count(self, answer: Answer, record: Record) -> Mapping[str, float]:
         """Return how many slots are right (tp), said wrongly (fp) and missed (fn)."""
-        gold, said = (_slots(tags or (), self.scheme) for tags in pair("slot_f1", answer, record, self.column))
+        both = pair("slot_f1", answer, record, self.column)
+        if odd := [tags for tags in both if isinstance(tags, str)]:
+            what = f"slot_f1: {self.column!r} of record {record.get('id')!r} holds {odd[0]!r:.60}, no list of tags"
+            raise LamcoreError(f"{what}: use accuracy or f1 for classes.")
+        gold, said = (_slots(tags or (), self.scheme) for tags in both)
         right = len(gold & said)
         return {"tp": float(right), "fp": float(len(said) - right), "fn": float(len(gold) - right)}
 

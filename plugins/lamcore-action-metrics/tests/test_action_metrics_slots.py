@@ -10,6 +10,7 @@ import pytest
 from nervaluate import Evaluator
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support
 
+from lamcore import LamcoreError
 from lamcore_action_metrics import Scheme, SlotF1
 from lamcore_action_metrics.slots import slots
 
@@ -82,6 +83,11 @@ def test_schemes_differ_where_tags_are_no_bio():
     gold, said = [["B-a", "I-a", "O"]], [["S-a", "X-b", "O"]]
     assert SlotF1().count({"tags": said[0]}, {"tags": gold[0]}) == {"tp": 0, "fp": 2, "fn": 1}
     assert SlotF1(scheme=Scheme.strict).count({"tags": said[0]}, {"tags": gold[0]}) == {"tp": 0, "fp": 0, "fn": 1}
+
+
+def test_a_text_is_no_list_of_tags():
+    with pytest.raises(LamcoreError, match="slot_f1: 'intent' of record 'r' holds 'Alarm', no list of tags"):
+        SlotF1(column="intent").count({"intent": "Alarm"}, {"id": "r", "intent": "Alarm"})
 
 
 def test_lists_of_unlike_length_are_compared_by_place():

@@ -15,10 +15,11 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from lamcore import LamcoreError
 from lamcore.errors import safe
 
 Call = dict[str, Any]
@@ -89,6 +90,15 @@ def parse(text: str) -> list[Call] | None:
         return None
     calls = [value] if isinstance(value, dict) else value
     return calls if isinstance(calls, list) and all(map(is_call, calls)) else None
+
+
+def json_text(record: Mapping[str, Any], column: str) -> str:
+    """Return a record's column of JSON text, "" where it has none; LamcoreError where it holds anything but text."""
+    value = record.get(column)
+    if value is None or isinstance(value, str):
+        return value or ""
+    what = f"Record {record.get('id')!r}: {column} must be JSON text, not a {type(value).__name__}"
+    raise LamcoreError(f"{what}: write it as json.dumps does, or read the file with a source of its format.")
 
 
 def is_call(value: Any) -> bool:

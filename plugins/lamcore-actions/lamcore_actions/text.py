@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from lamcore import Answer, LamcoreError, Preprocessor, Record
-from lamcore_actions.calls import canonical, parse
+from lamcore_actions.calls import canonical, json_text, parse
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -26,7 +26,7 @@ class CallsText(Preprocessor):
     def change(self, record: Record) -> Record | None:
         """Return the record with its calls as `target`."""
         if "calls" in record:
-            return {**record, "target": self._spaced(record["calls"])}
+            return {**record, "target": self._spaced(json_text(record, "calls"))}
         if record.get("target") != "":
             raise LamcoreError(f"calls_text: record {record.get('id')!r} has no column calls - name one in the source")
         return record

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lamcore import Answer, LamcoreError, Metric, Preprocessor, Record
-from lamcore_actions.calls import check, parse
+from lamcore_actions.calls import check, json_text, parse
 
 
 @dataclass
@@ -33,12 +33,12 @@ def problem_of(record: Record) -> str | None:
     """Return the first problem of a record's calls as one line, or None where there is none, or nothing to judge."""
     if "calls" not in record or "tools" not in record:
         return None
-    texts = {"calls": record["calls"]}
+    texts, tools = {"calls": json_text(record, "calls")}, json_text(record, "tools")
     messages = enumerate(record.get("messages") or [])
     texts |= {f"messages[{number}].calls": one["calls"] for number, one in messages if one.get("calls")}
     for where, text in texts.items():
         calls = parse(text)
-        problem = "no list of calls" if calls is None else check(calls, record["tools"])
+        problem = "no list of calls" if calls is None else check(calls, tools)
         if problem:
             return f"{where}: {problem}"
     return None
@@ -56,7 +56,7 @@ class ExecuteCalls(Preprocessor):
         """Return the record, or None where its calls end in another state."""
         if not {"calls", "state", "end_state"} <= record.keys():
             return record
-        return record if _right(record["calls"], record, "execute_calls") else None
+        return record if _right(json_text(record, "calls"), record, "execute_calls") else None
 
     @classmethod
     def example_records(cls) -> list[Record]:
@@ -111,6 +111,6 @@ def _right(text: str, record: Record, who: str) -> bool:
 
     calls = parse(text)
     try:
-        return ends_in(calls or [], record["state"], record["end_state"]) and calls is not None
+        return ends_in(calls or [], json_text(record, "state"), json_text(record, "end_state")) and calls is not None
     except ActionError as error:
         raise LamcoreError(f"{who}: record {record.get('id')!r}: {error}") from None

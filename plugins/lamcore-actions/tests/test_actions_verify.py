@@ -25,6 +25,12 @@ def test_the_calls_are_the_text_to_write():
     assert CallsText().change(record) == {**record, "target": canonical([ON])}
 
 
+@pytest.mark.parametrize("step", [CallsText(), CheckCalls(), ExecuteCalls()])
+def test_calls_that_are_objects_and_not_their_text_are_named_with_their_record(step):
+    with pytest.raises(LamcoreError, match="Record 'toy-0': calls must be JSON text, not a list"):
+        step.change({**chores(1)[0], "id": "toy-0", "calls": [ON]})
+
+
 @pytest.mark.parametrize(
     ("written", "calls"),
     [

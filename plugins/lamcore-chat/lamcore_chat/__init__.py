@@ -93,17 +93,21 @@ class ChatTemplate(Preprocessor):
     def undo(self, answer: Answer, record: Record) -> Answer:
         """Read a turn's text: `calls` is canonical JSON, [] where it is words alone, "" where calls are malformed.
 
-        `target` is the content; where a turn is calls only, their JSON. Alternatives are read too."""
+        `target` is the content; where a turn is calls only, their JSON, with the template's mark or, as an answer that
+        is held to its tools (`decoding.constrain`) has them, without. Alternatives are read too."""
         new = self._read(answer, record)
         if answer.get("alternatives"):
             new["alternatives"] = [self._read(other, record) for other in answer["alternatives"]]
         return new
 
     def _read(self, answer: Answer, record: Record) -> Answer:
+        from lamcore_actions.calls import canonical, parse
         from lamcore_chat.conversation import abstains, read
 
         text = answer.get("target") or ""
         content, calls = read(self.parts, text)
+        if not calls and (bare := parse(content)) is not None:
+            content, calls = "", canonical(bare)
         new = {**answer, "target": content or calls}
         if calls or {"calls", "messages", "tools"} & record.keys():
             new["calls"] = calls or ("[]" if abstains(self.parts, text) else "")

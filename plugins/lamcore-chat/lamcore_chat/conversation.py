@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lamcore import LamcoreError, Record
-from lamcore_actions.calls import canonical, parse
+from lamcore_actions.calls import canonical, json_text, parse
 from lamcore_chat.template import Generated, Message, Refused, Template
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -47,7 +47,7 @@ def _turn(record: Record, number: int, message: Any) -> Turn:
 
 def _answer(record: Record) -> Message | None:
     """Return what a record's columns `calls` and `target` say that the assistant answers."""
-    target, calls = record.get("target") or "", record.get("calls") or ""
+    target, calls = record.get("target") or "", json_text(record, "calls")
     calls = _canonical(calls, f"Record {record.get('id')!r}")
     if not target and not calls:
         return None
@@ -79,7 +79,7 @@ def escaped(template: Template, record: Record, turns: list[Turn]) -> tuple[list
         }
         for message, _ in turns
     ]
-    return messages, template.escaped_json(record.get("tools") or "")
+    return messages, template.escaped_json(json_text(record, "tools"))
 
 
 def rendered(

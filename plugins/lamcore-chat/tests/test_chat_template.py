@@ -140,6 +140,11 @@ def test_malformed_calls_are_an_empty_text_and_words_alone_are_an_empty_list():
     assert step.undo({"target": "I can't.<|im_end|>junk"}, record) == {"target": "I can't.", "calls": "[]"}
 
 
+def test_calls_that_were_held_to_their_tools_need_no_mark():
+    step, calls = ChatTemplate("chatml"), '[{"name": "f", "arguments": {"a": 1}}]'
+    assert step.undo({"target": f"{calls}<|im_end|>"}, {"id": "a"}) == {"target": calls, "calls": calls}
+
+
 def test_alternatives_are_read_too():
     answer = {"target": CALL, "alternatives": [{"target": CALL}, {"target": "no"}, {"target": "[{"}]}
     assert ChatTemplate().undo(answer, {"calls": ""}) == {

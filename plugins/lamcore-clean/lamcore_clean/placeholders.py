@@ -34,7 +34,7 @@ class Placeholders(Preprocessor):
             return record
         numbers = {name: f"<{number}>" for number, name in enumerate(names)}
         new = dict(record)
-        for column in (self.source, *self.columns):
+        for column in (self.source, *self.columns, "prefix"):  # what an answer has to begin with
             if isinstance(text := record.get(column), str):
                 new[column] = _marked(text, numbers)
         return new

@@ -18,6 +18,11 @@ def pair(input: str, target: str) -> tuple[str, str]:
     return new["input"], new["target"]
 
 
+def test_what_an_answer_has_to_begin_with_gets_the_same_marks():
+    new = Placeholders().change({"input": "the roof of {somebody}", "target": "", "prefix": "das {somebody}"})
+    assert new == {"input": "the roof of <0>", "target": "", "prefix": "das <0>"}
+
+
 @pytest.mark.parametrize(
     ("record", "expected"),
     [

@@ -23,7 +23,9 @@ SUFFIXES = (".po", ".mo")
 CONTAINERS = {"lc_messages", "locale", "locales", "po", "i18n", "lang", "translations"}
 """Folders whose names say nothing of the domain."""
 HEADER = 8192
-"""Bytes in which a catalogue's language is looked for."""
+"""Bytes of a .po in which its language is looked for."""
+
+_LINE = re.compile(rb'#.*|(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)\s*)?"(?:[^"\\]|\\.)*"')
 
 Slot = tuple[str, str, str]
 """Context, id, and the plural's id where it is the plural that is meant."""
@@ -72,8 +74,9 @@ def _language(name: PurePath, path: Path) -> str:
     """Return the folder above LC_MESSAGES, else what the header says, else the file's name."""
     if name.parent.name == "LC_MESSAGES":
         return plain(name.parent.parent.name)
-    with path.open("rb") as file:
-        said = re.search(rb"Language: *([A-Za-z][\w@-]*)", file.read(HEADER))
+    with path.open("rb") as file:  # a .mo has its header behind the table of all ids
+        head = file.read(HEADER if path.suffix == ".po" else -1)
+    said = re.search(rb'(?:^"?|\x00)Language: *([A-Za-z][\w@-]*)', head, re.MULTILINE)
     return plain(said[1].decode() if said else name.stem.rpartition(".")[2])
 
 
@@ -114,8 +117,18 @@ def _records(texts: dict[str, dict[Slot, str]], domain: str, languages: list[str
             yield record | {"domain": domain, "input_lang": languages[0], "target_lang": languages[1]}
 
 
+def _check(path: Path) -> None:
+    """Raise LamcoreError for a line of a .po that polib would misread: quotes that don't close, say."""
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if line.strip() and not _LINE.fullmatch(line.strip()):
+            shown = line.strip().decode("utf-8", "replace")
+            raise LamcoreError(f"{path}:{number}: {shown:.60} is no line of a .po - close its quotes, or remove it")
+
+
 def _messages(path: Path, fuzzy: bool) -> dict[Slot, str]:
     """Return the translations of a file."""
+    if path.suffix == ".po":
+        _check(path)
     try:
         read = (polib.pofile if path.suffix == ".po" else polib.mofile)(str(path))
     except (OSError, ValueError, LookupError, StructError) as error:

@@ -130,6 +130,16 @@ def test_language_and_domain_are_told_from_place_and_header(tmp_path, place, hea
     assert (found.language, found.domain) == (language, domain)
 
 
+def test_the_language_of_a_header_is_not_that_of_the_source_and_is_found_in_a_long_mo(tmp_path):
+    header = 'msgid ""\nmsgstr ""\n"X-Source-Language: en\\n"\n"Language: de\\n"\n\n'
+    (tmp_path / "app.po").write_text(header + 'msgid "Off"\nmsgstr "Aus"\n', encoding="utf-8")
+    assert [one.language for one in find(str(tmp_path), None)] == ["de"]
+    (tmp_path / "app.po").unlink()
+    many = [{"msgid": f"Message number {n} of many", "msgstr": f"Nachricht {n}"} for n in range(800)]
+    po(tmp_path / "app.mo", *many, language="de", mo=True)
+    assert [one.language for one in find(str(tmp_path), None)] == ["de"]
+
+
 def test_an_installed_distribution_gives_its_catalogues(tmp_path, monkeypatch):
     po(tmp_path / "shop" / "locale" / "de" / "LC_MESSAGES" / "shop.mo", {"msgid": "Off", "msgstr": "Aus"}, mo=True)
     info = tmp_path / "shop-1.0.dist-info"
@@ -184,6 +194,14 @@ def test_what_can_not_be_read_is_one_line_that_says_where(tmp_path):
     with pytest.raises(LamcoreError, match=r"No language is called 'dr'. Did you mean 'de'\? There are: de\."):
         pairs(Gettext(languages=["en", "dr"], folder=str(tmp_path)))
     (tmp_path / "de.po").write_text('msgid "Off\nLanguage: de\n', encoding="utf-8")
+    with pytest.raises(
+        LamcoreError, match=r'de\.po:1: msgid "Off is no line of a \.po - close its quotes, or remove it$'
+    ):
+        pairs(german(tmp_path))
+    (tmp_path / "de.po").write_text('msgid "Off"\nmsgstr Aus"\n', encoding="utf-8")
+    with pytest.raises(LamcoreError, match=r"de\.po:2: msgstr Aus"):
+        pairs(german(tmp_path))
+    (tmp_path / "de.po").write_text('msgstr "Aus"\nmsgstr "An"\n', encoding="utf-8")
     with pytest.raises(LamcoreError, match=r"de\.po: can't be read as a gettext catalogue \(.+\) - mend or remove it$"):
         pairs(german(tmp_path))
     (tmp_path / "de.po").unlink()

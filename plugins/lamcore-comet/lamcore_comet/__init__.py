@@ -72,7 +72,7 @@ class Comet(Metric):
 
     def score(self, sums: Mapping[str, float]) -> Mapping[str, float]:
         """Return the mean; of no records it is 0."""
-        return {"comet": sums["sum"] / max(sums["records"], 1.0)}
+        return {"comet": sums.get("sum", 0.0) / max(sums.get("records", 0.0), 1.0)}
 
     def _row(self, answer: Answer, record: Record) -> dict[str, Any]:
         given = (record.get("references") if self.column == "target" else None) or [record.get(self.column)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lamcore import Record, hookimpl
+from lamcore import LamcoreError, Record, hookimpl
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ def tools_of(given: str, record: Record) -> tuple[str, str, str]:
     """Return the demand of a record's tools: its kind, the JSON text and where that is from."""
     from lamcore_constrain.grammar import demand
 
-    own = record.get("tools")
+    own = _own(record, "tools")
     return ("tools", own, f"Record {record.get('id')!r}, tools") if own else demand("tools", given, record)
 
 
@@ -62,8 +62,16 @@ def schema_of(given: str, record: Record, kind: str = "schema") -> tuple[str, st
     """Return the demand of a schema: that of the record's column of this name, or else the same for all records."""
     from lamcore_constrain.grammar import demand
 
-    own = record.get(given)
+    own = _own(record, given)
     return (kind, own, f"Record {record.get('id')!r}, {given}") if own else demand(kind, given, record)
+
+
+def _own(record: Record, column: str) -> str:
+    own = record.get(column) or ""
+    if not isinstance(own, str):
+        what = f"Record {record.get('id')!r}: {column} must be JSON text, not a {type(own).__name__}"
+        raise LamcoreError(f"{what}: write it as json.dumps does.")
+    return own
 
 
 def fields(given: str, records: list[Record], tokenizer: Tokenizer, limits: Tensor) -> Allowed:

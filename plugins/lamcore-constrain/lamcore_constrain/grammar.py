@@ -226,5 +226,6 @@ def _parted(way: str) -> tuple[str, str, str]:
 
 
 def _line(problem: object) -> str:
-    text = safe(" ".join(str(problem).split())).rstrip(".")
+    plain = str(problem).partition(" 1 | ")[0].partition("\n1 | ")[0]  # what follows is the grammar
+    text = safe(" ".join(plain.split())).rstrip(".")
     return text if len(text) <= LONGEST_ERROR else text[: LONGEST_ERROR - 3] + "..."

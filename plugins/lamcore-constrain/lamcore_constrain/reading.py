@@ -85,6 +85,8 @@ class Reader:
             raise ValueError(f"{_brief(schema)} is no schema")
         if odd := [key for key in REFUSED if key in schema]:
             raise ValueError(f"the keyword {odd[0]!r} can't be held to while an answer is written")
+        if depth and "$id" in schema:
+            raise ValueError("'$id' within a schema can't be held to: its $refs would begin there")
         for key, read in (("$ref", self._link), ("allOf", self._all), ("anyOf", self._any), ("oneOf", self._one)):
             if key in schema:
                 return read(schema, depth)
@@ -122,10 +124,25 @@ class Reader:
         if not isinstance(branches, list) or not branches:
             raise ValueError(f"{key!r} must be a list of schemas")
         if types is not None:
-            branches = [
-                {"type": types, **one} if isinstance(one, dict) and "type" not in one else one for one in branches
-            ]
+            branches = [self._narrowed(one, types, key) for one in branches]
         return self.add(Either([self._read(one, depth + 1) for one in branches]))
+
+    def _narrowed(self, branch: Any, types: Any, key: str) -> Any:
+        """Return a branch held to the types that stand beside `anyOf` or `oneOf` as well."""
+        if branch is True or not isinstance(branch, dict):
+            return {"type": types} if branch is True else branch
+        outer = types if isinstance(types, list) else [types]
+        own = self._resolved(branch).get("type", outer)
+        own = own if isinstance(own, list) else [own]
+        if any(one not in TYPES for one in [*own, *outer]):
+            return branch  # refused where it is read
+        both = [one for one in TYPES if _holds(own, one) and _holds(outer, one)]
+        both = [one for one in both if one != "integer" or "number" not in both]
+        if "$ref" not in branch:
+            return {**branch, "type": both} if both else False
+        if "type" in self._resolved(branch) and all(_holds(both, one) for one in own):
+            return branch
+        raise ValueError(f"a $ref in {key!r} can't be held to together with the 'type' beside that")
 
     def _one(self, schema: dict[str, Any], depth: int) -> Node:
         node = self._any(schema, depth, "oneOf")
@@ -262,6 +279,8 @@ def _pointed(root: Any, name: Any) -> Any:
     """Return what a `$ref` within the schema points to."""
     if not isinstance(name, str) or not name.startswith("#"):
         raise ValueError(f"$ref {_brief(name)} points out of the schema")
+    if name[1:] and name[1] != "/":
+        raise ValueError(f"$ref {_brief(name)} names an anchor, which is not looked up: write a path such as #/$defs/x")
     found = root
     for part in name[1:].split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
@@ -278,6 +297,11 @@ def _kinds(schema: dict[str, Any], outer: Any) -> set[Any] | None:
     types = schema.get("type", outer)
     types = [types] if isinstance(types, str) else types
     return None if types is None else {"number" if one == "integer" else one for one in types}
+
+
+def _holds(types: list[Any], one: str) -> bool:
+    """Say whether one type is among some types; a whole number is a number."""
+    return one in types or (one == "integer" and "number" in types)
 
 
 def _is_of(value: Any, types: list[Any]) -> bool:

@@ -37,7 +37,8 @@ class Valid(Metric):
 
     def count(self, answer: Answer, record: Record) -> Mapping[str, float]:
         grammar = grammar_of(self.vocabulary, *DEMANDS[self.name](self.given, record))
-        text = answer.get("calls") or answer.get("target") or ""
+        calls, target = answer.get("calls", ""), answer.get("target", "")
+        text = target if calls in ("", "[]") else calls  # what was written: "[]" may be read out of words
         return {"valid": grammar.accepts(text), "all": 1}
 
     def score(self, sums: Mapping[str, float]) -> Mapping[str, float]:

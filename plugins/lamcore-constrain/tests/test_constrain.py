@@ -264,9 +264,29 @@ def test_a_schema_that_can_not_be_held_to_is_refused_in_one_line(cut):
     assert "'$ref' can't be held to together with 'type'" in refusal(cut, {"$ref": "#", "type": "null"})
     assert "points out of the schema" in refusal(cut, {"$ref": "http://there/x"})
     assert "points to nothing" in refusal(cut, {"$ref": "#/$defs/a"})
+    assert "names an anchor" in refusal(cut, {"items": {"$ref": "#a"}, "$defs": {"a": {"$anchor": "a"}}})
+    assert "'$id' within a schema" in refusal(cut, {"items": {"$id": "x", "type": "string"}})
+    inner = {"type": "integer", "anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "string"}}}
+    assert "a $ref in 'anyOf' can't be held to together with the 'type'" in refusal(cut, inner)
+    assert refusal(cut, {"type": "integer", "minimum": 3, "maximum": 2}).endswith("is greater than maximum (2).")
     assert "'text' is no type" in refusal(cut, {"type": "text"})
     assert "tools must be a list" in refusal(cut, {"name": "a"}, "tools")
     assert "tool 1 has no name" in refusal(cut, [{"parameters": {}}], "tools")
+
+
+def test_types_beside_a_choice_hold_for_each_of_its_branches(cut):
+    whole = {"type": "integer", "anyOf": [{"type": "string"}, {"type": "number"}, {"enum": [1, "a"]}]}
+    assert accepts(cut, whole, "3") and not accepts(cut, whole, '"a"') and not accepts(cut, whole, "0.5")
+    open_one = {"type": ["integer", "null"], "anyOf": [True]}
+    assert accepts(cut, open_one, "null") and not accepts(cut, open_one, '"a"')
+    named = {"type": "object", "anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "object", "properties": {}}}}
+    assert accepts(cut, named, "{}")
+
+
+@pytest.mark.parametrize("rule, column", [(tools, "tools"), (schema, "form")])
+def test_a_schema_that_is_an_object_and_not_its_text_is_named_with_its_record(cut, rule, column):
+    with pytest.raises(LamcoreError, match=rf"Record 'r': {column} must be JSON text, not a list"):
+        rule("form", [{"id": "r", column: HOME}], cut, torch.tensor([9]))
 
 
 def test_a_hostile_schema_ends_in_one_line(cut):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lamcore import hookimpl
+from lamcore import LamcoreError, hookimpl
 
 if TYPE_CHECKING:
     from lamcore.hookspecs import Register
@@ -32,8 +32,11 @@ def command(registry: Registry, run: Run, as_json: bool, slices: str | None, noi
     from lamcore_evenness.evaluate import evaluate
     from lamcore_evenness.report import report
 
-    report(evaluate(registry, run, _names(slices), _names(noise)), run, as_json)
+    report(evaluate(registry, run, _names("--slices", slices), _names("--noise", noise)), run, as_json)
 
 
-def _names(text: str | None) -> list[str]:
-    return list(dict.fromkeys(name for one in (text or "").split(",") if (name := one.strip())))
+def _names(option: str, text: str | None) -> list[str]:
+    names = list(dict.fromkeys(name for one in (text or "").split(",") if (name := one.strip())))
+    if text is not None and not names:
+        raise LamcoreError(f"{option} names nothing, only {text!r}.")
+    return names

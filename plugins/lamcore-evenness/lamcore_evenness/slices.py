@@ -110,9 +110,15 @@ def quantiles(values: Sequence[float]) -> Slices:
     found: Slices = {}
     for bucket in np.unique(buckets):
         rows = np.flatnonzero(buckets == bucket).tolist()
-        low, high = (extreme(values[row] for row in rows) for extreme in (min, max))
-        found[f"{low:g}" if low == high else f"{low:g} to {high:g}"] = rows
+        low, high = (_number(extreme(values[row] for row in rows)) for extreme in (min, max))
+        found[low if low == high else f"{low} to {high}"] = rows
     return found
+
+
+def _number(value: float) -> str:
+    """Return a number in few digits where those say all of it: unlike numbers have unlike names."""
+    short = f"{value:g}"
+    return short if float(short) == value else str(int(value) if value == int(value) else value)
 
 
 def script(text: str) -> str:

@@ -104,6 +104,13 @@ def test_many_numbers_are_cut_at_their_quartiles():
     }  # fmt: skip
 
 
+def test_unlike_numbers_have_unlike_names():
+    days = [20_230_101 + row for row in range(60)]
+    found = quantiles(days)
+    assert next(iter(found)) == "20230101 to 20230115" and sum(map(len, found.values())) == 60
+    assert list(quantiles([0.1, 1 / 3])) == ["0.1", "0.3333333333333333"]
+
+
 def test_equal_numbers_are_never_in_two_slices():
     assert quantiles([1, 1, 1, 1, 1, 1, 2, 9]) == {"1": [0, 1, 2, 3, 4, 5], "2 to 9": [6, 7]}
 

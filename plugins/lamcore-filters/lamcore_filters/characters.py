@@ -86,7 +86,7 @@ class Alphabet(Preprocessor):
 
     def _share(self, text: str) -> float:
         characters = "".join(text.split()) if self.exclude_whitespace else text
-        return sum(map(str.isalpha, characters)) / len(characters)
+        return len(_alphabetic().findall(characters)) / len(characters)
 
 
 def _share_in_script(text: str, script: str) -> float:
@@ -98,11 +98,18 @@ def _share_in_script(text: str, script: str) -> float:
 
 
 @cache
+def _alphabetic() -> Any:
+    import regex
+
+    return regex.compile(r"\p{Alphabetic}")
+
+
+@cache
 def _patterns(script: str) -> tuple[Any, Any]:
     """Return what finds alphabetic characters, and those of the script; raise ValueError where there is no such."""
     import regex
 
     try:
-        return regex.compile(r"\p{Alphabetic}"), regex.compile(rf"[\p{{Alphabetic}}&&\p{{Script={script}}}]", regex.V1)
+        return _alphabetic(), regex.compile(rf"[\p{{Alphabetic}}&&\p{{Script={script}}}]", regex.V1)
     except regex.error as error:
         raise ValueError(f"scripts: Unicode has no script {script!r}, but Latin, Cyrillic, Greek, Han, ...") from error

@@ -32,6 +32,11 @@ def test_a_record_without_both_texts_is_not_judged(step, record):
     assert step.change(record) is record
 
 
+def test_vowel_signs_are_letters_as_opusfilter_counts_them():
+    text = "বাংলা ভাষায় লেখা একটি বাক্য"
+    assert Alphabet().scores([pair(text, text)]) == [pytest.approx(22 / 28)]
+
+
 @pytest.mark.parametrize("step", [LengthRatio, Copies, Numbers, PlaceholderMatch])
 def test_filters_that_compare_want_two_columns(step):
     with pytest.raises(ValueError, match=r"columns must be two, the text and its translation, not \['input'\]"):

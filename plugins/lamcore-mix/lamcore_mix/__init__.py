@@ -190,8 +190,8 @@ class Cap(Preprocessor):
 
 
 def _check_temperature(temperature: float | None) -> None:
-    if temperature is not None and temperature <= 0:
-        raise ValueError(f"temperature must be above 0, or null, not {temperature}")
+    if temperature is not None and temperature < 0.1:  # a share to the power of 10 is as good as none
+        raise ValueError(f"temperature must be 0.1 or more, or null, not {temperature}")
 
 
 def _check_columns(columns: list[str]) -> None:

@@ -96,7 +96,7 @@ def test_a_column_that_is_not_there_is_named(step, key):
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="temperature must be above 0, or null, not -1"):
+    with pytest.raises(ValueError, match="temperature must be 0.1 or more, or null, not -1"):
         Balance(temperature=-1)
     with pytest.raises(ValueError, match="most must be 1 or more, not 0"):
         Cap(most=0)

@@ -207,7 +207,7 @@ def prepare_source(source: Source, folder: Path, *steps: Any) -> Any:
         ({"stages": {"one": Stage(1, {"a": 1})}}, r"one must begin at epoch 0, and no two at the same, not at \[1\]"),
         ({"stages": {k: Stage(0, {k: 1}) for k in "ab"}}, r"no two at the same, not at \[0, 0\]"),
         ({"stages": {"one": Stage(0, {"a": 1})}, "temperature": 5}, "stages set the shares"),
-        ({"temperature": 0}, "temperature must be above 0, or null, not 0"),
+        ({"temperature": 0}, "temperature must be 0.1 or more, or null, not 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, says):

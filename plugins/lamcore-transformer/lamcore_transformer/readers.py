@@ -112,7 +112,7 @@ class Classifier(Architecture):
     """Share of the probability that is spread evenly over the classes in training."""
     threshold: float = 0.0
     """Probability under which the answer is `abstain`; 0 is never."""
-    abstain: str = "out_of_scope"
+    abstain: str = "oos"
     """What is answered under the threshold."""
 
     reads = ("input",)
