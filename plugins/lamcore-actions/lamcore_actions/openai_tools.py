@@ -43,23 +43,23 @@ def _messages(values: list[Any]) -> list[Message]:
     """Return messages; answers of tools that stand together come in the order of their calls."""
     messages: list[Message] = []
     waiting: Waiting = []
-    answers: list[tuple[int, Message]] = []
+    answers: list[tuple[int, str, Message]] = []
     count = 0
     for number, value in enumerate(values):
         where = f"messages[{number}]"
         role, content = _role(value, where), _content(value.get("content"), f"{where}.content")
         if role == "tool":
             place, _, name = waiting.pop(_asked(waiting, value, where))
-            answers.append((place, message("tool", content, name=name)))
+            answers.append((place, where, message("tool", content, name=name)))
             continue
-        messages += _in_order(answers)
+        messages += _in_order(answers, waiting)
         answers = []
         calls, ids = _calls(value, where)
         train = _learnt(value, where, last=number == len(values) - 1)
         waiting += zip(range(count, count + len(calls)), ids, [call["name"] for call in calls], strict=True)
         count += len(calls)
         messages.append(message(role, content, calls, train=train))
-    return messages + _in_order(answers)
+    return messages + _in_order(answers, waiting)
 
 
 def _role(value: Any, where: str) -> str:
@@ -112,8 +112,12 @@ def _asked(waiting: Waiting, value: Row, where: str) -> int:
     raise Fault(where, "this answers no call that stands before it", "give it the call's id as tool_call_id")
 
 
-def _in_order(answers: list[tuple[int, Message]]) -> list[Message]:
-    return [one for _, one in sorted(answers, key=lambda pair: pair[0])]
+def _in_order(answers: list[tuple[int, str, Message]], waiting: Waiting) -> list[Message]:
+    """Return answers in the order of their calls; a record knows by name and order alone which call has which."""
+    for place, where, one in answers:
+        if any(name == one["name"] and before < place for before, _, name in waiting):
+            raise Fault(where, "a call of the same tool before that which this answers has no answer", "give it one")
+    return [one for _, _, one in sorted(answers, key=lambda answer: answer[0])]
 
 
 def to_row(record: Record, number: int) -> Row:

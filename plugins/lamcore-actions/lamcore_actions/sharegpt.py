@@ -8,7 +8,7 @@ calls belong to them in order."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any
 
 from lamcore import Record
@@ -97,12 +97,19 @@ def _named(messages: list[Message]) -> list[Message]:
 
 def to_row(record: Record, number: int) -> Row:
     """Return a record's conversation as a row."""
-    turns = []
-    for at, one in enumerate(unweighted(record, "sharegpt")):
+    turns, messages = [], unweighted(record, "sharegpt")
+    for at, one in enumerate(messages):
         if one["role"] == "assistant" and CLOSE in one["content"].partition(OPEN)[2]:
             raise Fault(f"messages[{at}].content", f"{OPEN} stands in what is said", "sharegpt can't hold it")
         if one["content"] or not one["calls"]:
             turns.append({"from": TURNS[one["role"]], "value": one["content"]})
         if calls := loads(one["calls"] or "[]"):
             turns.append({"from": "function_call", "value": canonical(calls[0] if len(calls) == 1 else calls)})
-    return {"conversations": turns, "tools": canonical(tools_in(record))}
+    row = {"conversations": turns, "tools": canonical(tools_in(record))}
+    nothing: Message = {}
+    for at, (one, back) in enumerate(zip_longest(messages, to_record(row)["messages"], fillvalue=nothing)):
+        if any(one.get(key) != back.get(key) for key in ("role", "content", "calls", "name")):
+            raise Fault(
+                f"messages[{at}]", "this would be another message when it is read again", "sharegpt can't hold it"
+            )
+    return row

@@ -216,6 +216,30 @@ def test_tags_that_are_not_closed_are_what_is_said_and_said_tags_are_refused():
         sharegpt.to_row(said, 0)
 
 
+def test_an_answer_to_the_second_of_two_equal_calls_alone_is_refused():
+    calls = [{"id": f"c{n}", "function": {"name": "weather", "arguments": {}}} for n in range(2)]
+    said = [{"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "c1", "content": "sun"}]
+    with pytest.raises(ValueError, match=r"messages\[1\]: a call of the same tool before that .* has no answer - give"):
+        openai_tools.to_record({"messages": said})
+    both = [*said, {"role": "tool", "tool_call_id": "c0", "content": "rain"}]
+    assert [one["content"] for one in openai_tools.to_record({"messages": both})["messages"]] == ["", "rain", "sun"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"role": "assistant", "content": "Let me see."}, {"role": "assistant", "tool_calls": [{"function": PARIS}]}],
+        [
+            {"role": "assistant", "tool_calls": [{"function": PARIS}, {"function": ROME}]},
+            {"role": "tool", "content": "x"},
+        ],
+    ],
+)
+def test_what_sharegpt_would_read_as_another_conversation_is_refused(said):
+    with pytest.raises(ValueError, match=r"messages\[\d\]: this would be another message when it is read again"):
+        sharegpt.to_row(openai_tools.to_record({"messages": said}), 0)
+
+
 def test_one_observation_for_two_calls_has_no_name():
     turns = [("function_call", json.dumps([PARIS, ROME])), ("observation", "rain, sun")]
     made = sharegpt.to_record({"conversations": [{"from": who, "value": what} for who, what in turns]})
