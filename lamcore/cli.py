@@ -155,7 +155,7 @@ def evaluate(known: Registry, run: Path, words: tuple[str, ...], as_json: bool, 
     from lamcore import commands, console
 
     offered = {one: {p.name: more[p.name] for p in one.params} for one in known.evaluations.values()}
-    wanted = {one: given for one, given in offered.items() if {*given.values()} - {None, False}}
+    wanted = {one: given for one, given in offered.items() if {*given.values()} - {None, False, ()}}
     with contextlib.redirect_stdout(sys.stderr):  # what components print is no answer
         again = (commands.reopen if wanted else commands.evaluate)(known, run, _settings(words))
     for one, options in wanted.items():

@@ -59,10 +59,12 @@ def start(registry: Registry, values: Config, written: Config, origins: Mapping[
         return _follow(registry, values)
     run = _open(registry, values, folder)
     with locked(folder):
-        held = {part for part in (*BEGUN, "config.yaml", "provenance.json") if (folder / part).exists()}
-        if held & {*BEGUN} or held == {"config.yaml"}:  # that alone is somebody's own
+        parts = (*BEGUN, "vocabulary", "config.yaml", "provenance.json")
+        held = {part for part in parts if (folder / part).exists()}
+        if held & {*BEGUN} or (held and "provenance.json" not in held):  # the latter are somebody's own
             raise LamcoreError(f"{folder} holds a run already. Go on with it by: lam resume {folder}")
-        remove(folder / "vocabulary")
+        if held:
+            remove(folder / "vocabulary")
         write(folder / "provenance.json", dumps(dict(origins)))
         write(folder / "environment.json", dumps(environment(registry)))
         write(folder / "config.yaml", yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True))

@@ -348,6 +348,13 @@ def test_a_run_that_was_refused_before_anything_was_made_may_be_put_right_in_its
     assert '"byte_bpe"' not in (tmp_path / "here" / "run" / "config.yaml").read_text(encoding="utf-8")
 
 
+def test_a_vocabulary_that_is_of_no_run_is_not_removed(quick, tmp_path):
+    own = tmp_path / "here" / "run" / "vocabulary" / "words.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine", encoding="utf-8")
+    assert quick().code == 2 and own.read_text(encoding="utf-8") == "mine"
+
+
 def test_a_config_that_is_of_no_run_is_not_written_over(quick, tmp_path):
     own = tmp_path / "here" / "run" / "config.yaml"
     own.parent.mkdir()

@@ -25,7 +25,7 @@ CONTAINERS = {"lc_messages", "locale", "locales", "po", "i18n", "lang", "transla
 HEADER = 8192
 """Bytes of a .po in which its language is looked for."""
 
-_LINE = re.compile(rb'#.*|(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)\s*)?"(?:[^"\\]|\\.)*"')
+_LINE = re.compile(r'#.*|(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d+\])?)\s*)?"(?:[^"\\]|\\.)*"')
 
 Slot = tuple[str, str, str]
 """Context, id, and the plural's id where it is the plural that is meant."""
@@ -119,10 +119,15 @@ def _records(texts: dict[str, dict[Slot, str]], domain: str, languages: list[str
 
 def _check(path: Path) -> None:
     """Raise LamcoreError for a line of a .po that polib would misread: quotes that don't close, say."""
-    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+    try:
+        text = path.read_text(encoding=polib.detect_encoding(str(path)), errors="replace")
+    except (OSError, LookupError):
+        return  # polib's own reading says why
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if line.strip() and not _LINE.fullmatch(line.strip()):
-            shown = line.strip().decode("utf-8", "replace")
-            raise LamcoreError(f"{path}:{number}: {shown:.60} is no line of a .po - close its quotes, or remove it")
+            raise LamcoreError(
+                f"{path}:{number}: {line.strip():.60} is no line of a .po - close its quotes, or remove it"
+            )
 
 
 def _messages(path: Path, fuzzy: bool) -> dict[Slot, str]:
