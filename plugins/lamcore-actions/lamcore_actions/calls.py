@@ -16,6 +16,7 @@ import json
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -239,7 +240,7 @@ def _keys(value: Any) -> set[str]:
 
 @lru_cache(maxsize=1)
 def _bounded() -> Any:
-    """Return JSON Schema 2020-12 with a bound on the references that are followed, and patterns in linear time."""
+    """Return JSON Schema 2020-12 with a bound on followed references, patterns in linear time, and exact multiples."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -254,7 +255,7 @@ def _bounded() -> Any:
 
     originals = Draft202012Validator.VALIDATORS
     changed = {name: counted(originals[name]) for name in ("$ref", "$dynamicRef")}
-    return extend(Draft202012Validator, {**changed, "pattern": _match})
+    return extend(Draft202012Validator, {**changed, "pattern": _match, "multipleOf": _multiple})
 
 
 _followed = threading.local()
@@ -267,6 +268,14 @@ def _match(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator
 
     if isinstance(instance, str) and not compute.match_substring_regex(array([instance]), pattern)[0].as_py():
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _multiple(validator: Any, unit: float, instance: Any, schema: Any) -> Iterator[Any]:
+    """Check a number as it is written: 0.3 is a multiple of 0.1, though the floats that stand for them are not."""
+    from jsonschema import ValidationError
+
+    if validator.is_type(instance, "number") and Fraction(repr(instance)) % Fraction(repr(unit)):
+        yield ValidationError(f"{instance!r} is not a multiple of {unit!r}")
 
 
 def _problem(validator: Any, value: Any, where: str) -> str | None:

@@ -75,7 +75,9 @@ def tools_in(record: Record) -> list[Any]:
 
 def calls_in(record: Record) -> list[Any]:
     """Return the calls of a record, or raise Fault where they are not known."""
-    return calls_of(record.get("calls") or "", "calls")
+    if not record.get("calls"):
+        raise Fault("calls", "this record has none, not even []", "only data of calls can be written so")
+    return calls_of(record["calls"], "calls")
 
 
 def messages_in(record: Record) -> list[Message]:
@@ -98,7 +100,7 @@ def unweighted(record: Record, format: str) -> list[Message]:
 def single_turn(record: Record, format: str) -> str:
     """Return what the user says in a record that is one question and its calls, or raise Fault."""
     messages = unweighted(record, format)
-    roles = [(one["role"], bool(one["content"])) for one in messages]
-    if roles[:1] != [("user", True)] or roles[1:] not in ([], [("assistant", False)]):
+    said = [(one["role"], bool(one["content"])) for one in messages[1:]]
+    if [one["role"] for one in messages[:1]] != ["user"] or said not in ([], [("assistant", False)]):
         raise Fault("messages", "this is more than one question and its calls", f"{format} can't hold it")
     return messages[0]["content"]

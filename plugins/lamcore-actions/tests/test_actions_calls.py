@@ -194,5 +194,10 @@ def test_a_pattern_is_matched_in_linear_time():
     assert str(refused).startswith("$[0].arguments: the tool's schema can't be checked (Invalid regular expression")
 
 
-def test_numbers_too_large_for_a_fraction_raise_nothing():
-    assert check(f(x=10**400), one_tool(x={"multipleOf": 0.5})) is not None
+def test_a_multiple_is_checked_as_it_is_written():
+    tenths = one_tool(x={"multipleOf": 0.1})
+    assert check(f(x=0.3), tenths) is None
+    assert check(f(x=1e20), tenths) is None
+    assert check(f(x=0.35), tenths) == "$[0].arguments.x: 0.35 is not a multiple of 0.1"
+    assert check(f(x=10**400), one_tool(x={"multipleOf": 0.5})) is None
+    assert check(f(x="a"), tenths) is None

@@ -289,6 +289,11 @@ def test_a_schema_that_xlams_types_cannot_say_is_written_whole():
     assert xlam.to_record(xlam.to_row(record, 0))["tools"] == record["tools"]
 
 
+def test_an_empty_question_is_read_and_written():
+    row = xlam.to_row(xlam.to_record({**XLAM, "query": ""}), 0)
+    assert (row["query"], loads(row["answers"])) == ("", [PARIS])
+
+
 # ---- bfcl
 
 
@@ -520,6 +525,12 @@ def test_convert_leaves_nothing_half_written_and_names_the_record(tmp_path):
     answer = run("openai_tools", file, "--to", "xlam", "--out", str(out))
     assert str(answer.exception).startswith("record 1 (no id): messages: this is more than one question and its calls")
     assert [one.name for one in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_convert_says_that_data_without_calls_has_none(tmp_path):
+    answer = run("bio_jsonl", written(tmp_path, SNIPS), "--to", "openai_tools", "--out", str(tmp_path / "out.jsonl"))
+    said = "calls: this record has none, not even [] - only data of calls can be written so"
+    assert str(answer.exception).endswith(said)
 
 
 def test_convert_says_that_a_folder_is_missing(tmp_path):

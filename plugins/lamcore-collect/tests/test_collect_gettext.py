@@ -52,6 +52,14 @@ def test_texts_are_as_they_stand_in_the_file(tmp_path, text):
     assert pairs(german(tmp_path)) == [(text, f"<{text}>")]
 
 
+@pytest.mark.parametrize(("encoding", "named"), [("utf-8-sig", "UTF-8"), ("iso-8859-2", "ISO-8859-2")])
+def test_a_catalogue_is_read_in_the_encoding_that_it_names(tmp_path, encoding, named):
+    head = f'msgid ""\nmsgstr "Language: cs\\nContent-Type: text/plain; charset={named}\\n"\n\n'
+    (tmp_path / "cs.po").write_bytes(f'{head}msgid "Colour"\nmsgstr "Barva světlé žárovky"\n'.encode(encoding))
+    czech = Gettext(languages=["en", "cs"], folder=str(tmp_path), split=[1, 0, 0])
+    assert pairs(czech) == [("Colour", "Barva světlé žárovky")]
+
+
 def test_what_is_not_translated_obsolete_or_fuzzy_is_left_out(tmp_path):
     entries = [
         {"msgid": "a", "msgstr": "A"},

@@ -43,6 +43,8 @@ class Describe(Preprocessor):
     """Share of the train records that tell their length, and share that tell what is first; ids decide which."""
     agree: bool = False
     """In train leave out slots that the text doesn't state, and texts that state others or a name twice."""
+    rerank: bool = False
+    """Put the one of `decoding.n_best` answers first that errs least in slots, and then in length and first."""
 
     def __post_init__(self) -> None:
         if self.lengths and (len(self.lengths) != 2 or not 0 < self.lengths[0] <= self.lengths[1]):
@@ -67,8 +69,20 @@ class Describe(Preprocessor):
             text = re.sub(known, lambda mark: values[mark[0]], text) if known else text
             answer = {**answer, "target": text}
         if answer.get("alternatives"):
-            answer = {**answer, "alternatives": [self.undo(other, record) for other in answer["alternatives"]]}
+            others = [self.undo(other, record) for other in answer["alternatives"]]
+            if self.rerank:
+                others.sort(key=lambda other: self._errors(other, record))
+                answer = {**answer, **others[0]}
+            answer = {**answer, "alternatives": others}
         return answer
+
+    def _errors(self, answer: Answer, record: Record) -> tuple[int, int]:
+        """Return the slot errors of an answer, and how many controls it doesn't follow."""
+        text, slots = answer.get("target") or "", slots_of(record)
+        found = find(text, slots, self.rules, record.get("act") or "")
+        length, first = record.get("length"), record.get("first")
+        long = self.lengths and length_of(text, len(slots) if self.per_field else 1, self.lengths)
+        return found.errors, bool(long and length and long != length) + bool(first and found.first != first)
 
     @classmethod
     def example_records(cls) -> list[Record]:

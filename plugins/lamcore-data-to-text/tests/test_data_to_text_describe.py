@@ -34,6 +34,19 @@ def test_undo_puts_values_back_character_by_character_in_alternatives_too():
     }  # fmt: skip
 
 
+def test_rerank_puts_the_answer_with_the_fewest_errors_first_and_what_is_asked_for_next():
+    texts = ["at [name]", "Thai at [name], far from [near]", "near [near] is Thai [name]", "Thai at [name] near [near]"]
+    answer = {"target": texts[0], "score": 0, "alternatives": [{"target": t, "score": -n} for n, t in enumerate(texts)]}
+    best = Describe(rerank=True).undo(answer, AROMI)
+    assert (best["target"], best["score"]) == ("Thai at Aromi, far from The Mill", -1)
+    assert [other["score"] for other in best["alternatives"]] == [-1, -2, -3, 0]
+    first = Describe(rerank=True, first=True).undo(answer, {**AROMI, "first": "near"})
+    assert first["target"] == "near The Mill is Thai Aromi"
+    long = Describe(rerank=True, lengths=[6, 7], per_field=False).undo(answer, {**AROMI, "length": "short"})
+    assert long["target"] == "near The Mill is Thai Aromi"
+    assert Describe().undo(answer, AROMI)["target"] == "at Aromi"
+
+
 def test_a_value_that_looks_like_a_mark_stays_as_it_is():
     record = {"id": "c", "fields": '{"Größe (cm)": "3", "name": "[near]", "near": "Ely"}'}
     answer = {"target": "[name] near [near], [Größe (cm)]"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from lamcore_transformer.copy import Copier
 if TYPE_CHECKING:
     from lamcore.tokenizer import Tokenizer
     from lamcore_transformer import Transformer
+
+log = logging.getLogger("lamcore")
 
 ROUND = 2
 """Lengths are padded to multiples of this: few shapes (a library may prepare code for each), little padding."""
@@ -38,6 +41,7 @@ class TransformerModel(nn.Module):
         super().__init__()
         self.settings = settings
         self.source_tokenizer, self.target_tokenizer = tokenizer["input"], tokenizer["target"]
+        self.told: set[str] = set()  # columns whose cut texts were warned of
         joint = settings.tie and self.source_tokenizer is self.target_tokenizer
         self.target_embedding = nn.Embedding(self.target_tokenizer.size, settings.width)
         self.source_embedding = None if joint else nn.Embedding(self.source_tokenizer.size, settings.width)
@@ -96,8 +100,8 @@ class TransformerModel(nn.Module):
         """Return `source` and `target`, token ids that close with the end mark, cut to max_length.
 
         Where records have a column `prefix`, also its ids: what the answer has to begin with."""
-        sources = self._ids(self.source_tokenizer, [record["input"] for record in records])
-        targets = self._ids(self.target_tokenizer, [record["target"] for record in records])
+        sources = self._ids(self.source_tokenizer, "input", records)
+        targets = self._ids(self.target_tokenizer, "target", records)
         examples: list[Example] = [
             {"source": source, "target": target, "size": (len(source), len(target))}
             for source, target in zip(sources, targets, strict=True)
@@ -114,9 +118,14 @@ class TransformerModel(nn.Module):
             raise LamcoreError(f"{what} that stand in no target of the train split; leave them out.")
         return np.array(ids, dtype=np.int32)
 
-    def _ids(self, tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
-        most = self.settings.max_length - 1
-        return [np.array([*ids[:most], tokenizer.eos], dtype=np.int32) for ids in tokenizer.encode(texts)]
+    def _ids(self, tokenizer: Tokenizer, column: str, records: list[Record]) -> list[np.ndarray]:
+        most, pieces = self.settings.max_length - 1, tokenizer.encode([record[column] for record in records])
+        long = [record.get("id") for record, ids in zip(records, pieces, strict=True) if len(ids) > most]
+        if long and column not in self.told:
+            self.told.add(column)
+            what = "the %s of record %r is cut to %d pieces, maybe others too: raise architecture.max_length, or drop them"
+            log.warning(what, column, long[0], most)
+        return [np.array([*ids[:most], tokenizer.eos], dtype=np.int32) for ids in pieces]
 
     def collate(self, examples: list[Example]) -> dict[str, Tensor]:
         """Pad to `source` (B, S), `target` (B, T) and, where there is one, `prefix` (B, P), with -1."""

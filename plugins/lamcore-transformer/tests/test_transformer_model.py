@@ -209,9 +209,12 @@ def test_bfloat16_learns_and_answers(place: Place):
     assert len(rough.predict(batch, Decoding(beam=2))) == 4
 
 
-def test_examples_end_with_the_end_mark_and_are_cut():
+def test_examples_end_with_the_end_mark_and_are_cut_with_one_warning(caplog):
     model = make(max_length=4)
     (example,) = model.encode([{"id": "1", "input": "abcdef", "target": "ab"}])
+    model.encode([{"id": "2", "input": "abcdef", "target": "abc"}])
+    (warning,) = caplog.messages
+    assert warning.startswith("the input of record '1' is cut to 3 pieces")
     assert example["source"].tolist() == [4, 5, 6, 3]
     assert example["target"].tolist() == [4, 5, 3]
     assert example["source"].dtype == np.int32
