@@ -123,7 +123,7 @@ class TransformerModel(nn.Module):
         long = [record.get("id") for record, ids in zip(records, pieces, strict=True) if len(ids) > most]
         if long and column not in self.told:
             self.told.add(column)
-            what = "the %s of record %r is cut to %d pieces, maybe others too: raise architecture.max_length, or drop them"
+            what = "the %s of record %r is cut to %d pieces, maybe others too - raise architecture.max_length"
             log.warning(what, column, long[0], most)
         return [np.array([*ids[:most], tokenizer.eos], dtype=np.int32) for ids in pieces]
 
